@@ -1,0 +1,1 @@
+"""Inference backends: one class per file behind the Backend protocol."""

@@ -1,0 +1,147 @@
+"""RunConfig: one run, resolved and frozen.
+
+Defaults live here and nowhere else. YAML files, command-line options and ``--set key=value`` all
+go through ``resolve``, which reports every problem at once with its path.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError
+
+from edgeseg.errors import ConfigError
+from edgeseg.spec import SizeField, Strict, describe_validation, one_line
+
+Policy = Literal["auto", "wait", "drop_oldest", "latest"]
+
+
+class SourceConfig(Strict):
+    """Where frames come from. size, fps and fourcc are requests to a camera."""
+
+    uri: str = "0"
+    size: SizeField | None = None
+    fps: float | None = Field(default=None, gt=0, le=1000)
+    fourcc: str | None = Field(default=None, min_length=4, max_length=4)
+    loop: bool = False
+    paced: bool = False  # play a file at its own speed, as if it were live
+    decode_threads: int = Field(default=1, ge=0, le=64)  # 0 = let the decoder choose
+    timeout_s: float = Field(default=10.0, gt=0, le=600)
+    stale_s: float = Field(default=5.0, gt=0, le=600)
+    reconnect: int = Field(default=10, ge=0)  # attempts in a row before a stream counts as lost
+    backoff_s: float = Field(default=0.5, gt=0, le=60)
+    max_frames: int | None = Field(default=None, ge=1)
+
+
+class ModelConfig(Strict):
+    """Which network runs, and on what. threads and workers 0 = measured at load."""
+
+    name: str = "portrait"
+    backend: Literal["auto", "onnxruntime"] = "auto"
+    threads: int = Field(default=0, ge=0, le=64)
+    workers: int = Field(default=0, ge=0, le=64)
+    threshold: float | None = Field(default=None, gt=0, lt=1)
+    presence: bool = True
+
+
+class EffectConfig(Strict):
+    """What is drawn. ``name`` takes the command line's form: ``blur=0.7``, ``color=#00ff00``.
+
+    feather: width of the soft edge, 0 = hard. refine: fit the matte to the picture's edges.
+    """
+
+    name: str = "overlay"
+    feather: float = Field(default=1.0, ge=0, le=10)
+    refine: bool = True
+    decontaminate: bool = True
+
+
+class SmoothingConfig(Strict):
+    """Temporal smoothing of scores before they are drawn."""
+
+    mode: Literal["none"] = "none"
+
+
+class OutputConfig(Strict):
+    """How files are written."""
+
+    sinks: tuple[str, ...] = ()
+    overwrite: bool = False
+    preset: Literal[
+        "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower"
+    ] = "ultrafast"
+    crf: int = Field(default=23, ge=0, le=51)
+    encode_threads: int = Field(default=1, ge=0, le=64)
+    audio: bool = True
+    window: bool | None = None  # None = show one where no file is written
+
+
+class RuntimeConfig(Strict):
+    """How frames flow. ``auto`` waits for files and drops the oldest when live."""
+
+    policy: Policy = "auto"
+    queue: int = Field(default=4, ge=1, le=256)
+
+
+class HudConfig(Strict):
+    """The figures on the picture. ``auto`` shows them in windows and keeps files clean."""
+
+    show: Literal["auto", "on", "off"] = "auto"
+
+
+class RunConfig(Strict):
+    """One ``edgeseg run``."""
+
+    source: SourceConfig = SourceConfig()
+    model: ModelConfig = ModelConfig()
+    effect: EffectConfig = EffectConfig()
+    smoothing: SmoothingConfig = SmoothingConfig()
+    output: OutputConfig = OutputConfig()
+    runtime: RuntimeConfig = RuntimeConfig()
+    hud: HudConfig = HudConfig()
+    report: str | None = None
+
+
+def load_yaml(path: Path) -> dict[str, Any]:
+    """Reads a configuration file into a plain mapping; relative paths stay as written."""
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: no such configuration file") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: not a readable YAML file: {one_line(error)}") from error
+    if loaded is None:
+        return {}
+    if not isinstance(loaded, dict):
+        raise ConfigError(f"{path}: expected a mapping such as 'model: {{name: portrait}}'")
+    return loaded
+
+
+def parse_assignment(text: str) -> tuple[list[str], Any]:
+    """Splits ``output.crf=20`` into its path and its value, the value read as YAML."""
+    key, separator, value = text.partition("=")
+    if not separator or not key.strip():
+        raise ConfigError(f"--set {text}: expected KEY=VALUE, for example output.crf=20")
+    try:
+        return key.strip().split("."), yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {text}: {one_line(error)}") from error
+
+
+def assign(tree: dict[str, Any], path: list[str], value: Any, *, where: str) -> None:
+    """Puts a value at a dotted path of a nested mapping."""
+    for part in path[:-1]:
+        tree = tree.setdefault(part, {})
+        if not isinstance(tree, dict):
+            raise ConfigError(f"{where}: {part} is a value, not a section")
+    tree[path[-1]] = value
+
+
+def resolve(tree: dict[str, Any], *, where: str = "configuration") -> RunConfig:
+    """Validates a nested mapping. Raises ConfigError listing every problem with its path."""
+    try:
+        return RunConfig.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError(f"{where}: {describe_validation(error, RunConfig)}") from error

@@ -1,0 +1,1 @@
+"""Picture arithmetic: pure functions on arrays, no state, no I/O."""

@@ -1,0 +1,1 @@
+"""Threads, queues and order: how frames flow."""

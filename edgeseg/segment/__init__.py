@@ -1,0 +1,1 @@
+"""Frame to result: preprocessing, network, decoding, gating."""

@@ -1,0 +1,222 @@
+"""ModelSpec: everything needed to run an ONNX file, kept inside it or in a YAML card beside it.
+
+A model edgeseg exported carries its spec as JSON in the ONNX metadata under ``METADATA_KEY``.
+A foreign ONNX gets the same from ``<file>.yaml``. The card wins where both exist.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from edgeseg.errors import ModelError, near_match
+from edgeseg.types import Size
+
+METADATA_KEY = "edgeseg.spec"
+SCHEMA = 1
+
+Task = Literal["portrait"]
+Activation = Literal["none", "sigmoid", "softmax"]
+
+
+def parse_size(value: Any) -> Any:
+    """Turns ``"256x144"``, ``[256, 144]`` or a Size into a Size of positive numbers."""
+    if isinstance(value, str):
+        parts = value.lower().split("x")
+        if len(parts) != 2 or not all(p.strip().isdigit() for p in parts):
+            raise ValueError(f"expected WIDTHxHEIGHT such as 256x144, got {value!r}")
+        value = [int(p) for p in parts]
+    if isinstance(value, list | tuple):
+        whole = all(isinstance(v, int) and not isinstance(v, bool) for v in value)
+        if len(value) != 2 or not whole:
+            raise ValueError(f"expected [width, height], got {value!r}")
+        if min(value) < 1:
+            raise ValueError(f"width and height must be at least 1, got {value!r}")
+        return Size(*value)
+    return value
+
+
+SizeField = Annotated[Size, BeforeValidator(parse_size)]
+Triple = tuple[float, float, float]
+
+
+class Strict(BaseModel):
+    """Frozen model that refuses unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class InputSpec(Strict):
+    """The picture a network takes.
+
+    The network sees ``(pixel - mean) / std`` with pixel in 0..255 and channels in ``order``; an
+    ``uint8`` input gets the pixels as they are (its normalisation is inside the graph).
+    """
+
+    name: str
+    size: SizeField
+    layout: Literal["nhwc", "nchw"] = "nhwc"
+    order: Literal["rgb", "bgr"] = "rgb"
+    dtype: Literal["uint8", "float32"] = "uint8"
+    fit: Literal["stretch", "letterbox"] = "stretch"
+    mean: Triple = (0.0, 0.0, 0.0)
+    std: Triple = (1.0, 1.0, 1.0)
+
+    @model_validator(mode="after")
+    def _check(self) -> InputSpec:
+        if any(s <= 0 for s in self.std):
+            raise ValueError(f"std must be positive, got {self.std}")
+        if self.dtype == "uint8" and (any(self.mean) or self.std != (1.0, 1.0, 1.0)):
+            raise ValueError("a uint8 input cannot be normalised outside the graph: drop mean/std")
+        return self
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Tensor shape of one picture in this layout."""
+        w, h = self.size
+        return (1, h, w, 3) if self.layout == "nhwc" else (1, 3, h, w)
+
+
+class OutputSpec(Strict):
+    """One output tensor, bound by name.
+
+    channel: which channel is the person; None when the output has only one. activation: what is
+    still to be applied to turn it into a probability (softmax runs over the channels).
+    """
+
+    name: str
+    meaning: Literal["person"] = "person"
+    layout: Literal["nhwc", "nchw"] = "nchw"
+    channel: int | None = Field(default=None, ge=0)
+    activation: Activation = "none"
+
+
+class Thresholds(Strict):
+    """decision: probability from which a pixel is person.
+
+    presence_area / presence_score: the presence gate's smallest share of the picture and smallest
+    mean probability inside the mask for somebody to count as being there.
+    """
+
+    decision: float = Field(default=0.5, gt=0, lt=1)
+    presence_area: float = Field(default=0.005, ge=0, le=1)
+    presence_score: float = Field(default=0.75, ge=0, le=1)
+
+
+class TrainedOn(Strict):
+    """One source of training data and the terms it came under."""
+
+    data: str
+    terms: str
+
+
+class ModelSpec(Strict):
+    """The recipe of one model file."""
+
+    schema_: int = Field(default=SCHEMA, alias="schema")
+    name: str
+    title: str = ""
+    task: Task = "portrait"
+    precision: Literal["fp32", "fp16", "int8"] = "fp32"
+    input: InputSpec
+    outputs: tuple[OutputSpec, ...] = Field(min_length=1)
+    classes: tuple[str, ...] = ("background", "person")
+    thresholds: Thresholds = Thresholds()
+    licence: str = "not stated"
+    trained_on: tuple[TrainedOn, ...] = ()
+    metrics: dict[str, Any] = {}
+    citation: str = ""
+    commands: tuple[str, ...] = ()
+    notes: str = ""
+    source_sha256: str = ""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    def to_json(self) -> str:
+        """Returns the JSON that goes into the ONNX metadata."""
+        return self.model_dump_json(by_alias=True, exclude_defaults=False)
+
+    @staticmethod
+    def from_json(text: str, *, where: str) -> ModelSpec:
+        """Parses ONNX metadata. Raises ModelError naming ``where`` and each offending key."""
+        return _validate(lambda: ModelSpec.model_validate_json(text), where)
+
+    @staticmethod
+    def from_card(path: Path) -> ModelSpec:
+        """Reads a YAML card. Raises ModelError naming the file and each offending key."""
+        try:
+            loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise ModelError(f"{path}: not a readable YAML card: {one_line(error)}") from error
+        if not isinstance(loaded, dict):
+            raise ModelError(f"{path}: expected a YAML mapping with name, input, outputs")
+        loaded.setdefault("name", path.stem)
+        return _validate(lambda: ModelSpec.model_validate(loaded), str(path))
+
+    def to_card(self) -> str:
+        """Returns the YAML card text."""
+        data = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        head = {"schema": self.schema_, "name": self.name, "task": self.task}
+        body = {k: v for k, v in data.items() if k not in head}
+        text: str = yaml.safe_dump(head | body, sort_keys=False, allow_unicode=True, width=96)
+        return text
+
+
+def one_line(error: Exception) -> str:
+    """Returns an exception's text on one line."""
+    return " ".join(str(error).split())
+
+
+def describe_validation(error: ValidationError, model: type[BaseModel]) -> str:
+    """Returns pydantic's findings as ``path: problem; ...``, with near matches for keys."""
+    parts = []
+    for item in error.errors():
+        path = ".".join(str(p) for p in item["loc"])
+        if item["type"] == "extra_forbidden":
+            known = _keys_at(model, item["loc"][:-1])
+            hint = near_match(str(item["loc"][-1]), known) or f"; known: {', '.join(known)}"
+            parts.append(f"{path}: unknown key{hint}")
+        elif item["type"] == "missing":
+            parts.append(f"{path}: missing")
+        else:
+            problem = item["msg"].removeprefix("Value error, ").replace("Input should", "should")
+            got = "" if " got " in problem else f", got {item['input']!r}"
+            parts.append(f"{path}: {problem}{got}")
+    return "; ".join(parts)
+
+
+def _keys_at(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
+    """Returns the keys a nested model accepts at ``path``."""
+    current: Any = model
+    for part in path:
+        if isinstance(part, int):
+            continue
+        annotation = current.model_fields[part].annotation if part in current.model_fields else None
+        nested = [a for a in _args(annotation) if isinstance(a, type) and issubclass(a, BaseModel)]
+        if not nested:
+            return []
+        current = nested[0]
+    return [f.alias or name for name, f in current.model_fields.items()]
+
+
+def _args(annotation: Any) -> list[Any]:
+    """Returns an annotation and the types inside it, flattened."""
+    from typing import get_args
+
+    return [annotation, *(x for a in get_args(annotation) for x in _args(a))]
+
+
+def _validate(build: Any, where: str) -> ModelSpec:
+    try:
+        spec: ModelSpec = build()
+    except ValidationError as error:
+        raise ModelError(f"{where}: {describe_validation(error, ModelSpec)}") from error
+    if spec.schema_ != SCHEMA:
+        raise ModelError(
+            f"{where}: card schema {spec.schema_}, this edgeseg reads {SCHEMA}; "
+            "export the model again or update edgeseg"
+        )
+    return spec

@@ -1,0 +1,1 @@
+"""Sources and sinks: where frames come from and where they go."""
