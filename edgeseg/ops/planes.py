@@ -43,7 +43,7 @@ def yuv_to_rgb_matrix(color: ColorSpace, *, bgr: bool = False) -> F32:
 def color_to_yuv(rgb: tuple[int, int, int], color: ColorSpace) -> tuple[int, int, int]:
     """Returns one RGB colour as Y, U, V of a colour space."""
     yuv = rgb_to_yuv_matrix(color) @ np.array([*rgb, 1], np.float32)
-    y, u, v = (int(round(float(np.clip(x, 0, 255)))) for x in yuv)
+    y, u, v = (round(float(np.clip(x, 0, 255))) for x in yuv)
     return y, u, v
 
 
