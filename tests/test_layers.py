@@ -1,0 +1,99 @@
+"""The layering: an import points to a strictly lower layer, and torch stays in its tower."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import edgeseg
+
+PACKAGE = Path(edgeseg.__file__).parent
+
+LAYERS = {
+    0: ["errors", "types", "labels", "meter", "assets", "system_libs", "onnx_file"],
+    1: ["protocols", "spec", "config", "device"],
+    2: ["ops"],
+    3: ["backends", "segment", "video", "effects", "runtime", "model_file", "report"],
+    4: ["assemble", "controls"],
+    5: ["evaluate", "doctor"],
+    6: ["cli"],
+}
+TOWER = ["models", "training"]
+RANK = {name: rank for rank, names in LAYERS.items() for name in names}
+
+
+def unit(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else ""
+
+
+def imports_of(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+            found |= {f"{node.module}.{a.name}" for a in node.names if node.module == "edgeseg"}
+    return {name for name in found if name.split(".")[0] == "edgeseg"}
+
+
+def files() -> list[tuple[str, Path]]:
+    return [
+        (path.relative_to(PACKAGE).as_posix(), path) for path in sorted(PACKAGE.rglob("*.py"))
+    ]
+
+
+def owner(relative: str) -> str:
+    return relative.split("/")[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize(("relative", "path"), files(), ids=[r for r, _ in files()])
+def test_imports_point_downwards(relative: str, path: Path) -> None:
+    own = owner(relative)
+    if own in ("__init__", "__main__"):
+        return
+    for module in imports_of(path):
+        other = unit(module)
+        if other in ("", own, "__version__") or module == "edgeseg":
+            continue
+        if own in TOWER:
+            assert other in TOWER or RANK[other] <= 2, f"{relative} imports {module}"
+        else:
+            assert other not in TOWER, f"{relative} imports {module} (torch)"
+            assert RANK[other] < RANK[own], f"{relative} imports {module}: not a lower layer"
+
+
+@pytest.mark.parametrize(("relative", "path"), files(), ids=[r for r, _ in files()])
+def test_torch_is_imported_only_in_the_tower(relative: str, path: Path) -> None:
+    if owner(relative) in TOWER:
+        return
+    names = {
+        alias.name.split(".")[0]
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    }
+    assert not names & {"torch", "onnx", "matplotlib"}
+
+
+def test_every_unit_has_a_layer() -> None:
+    known = {*RANK, *TOWER, "__init__", "__main__"}
+    units = {owner(relative) for relative, _ in files()}
+    assert units <= known, f"not in the table: {units - known}"
+
+
+def test_importing_the_package_is_light() -> None:
+    code = (
+        "import sys, edgeseg, edgeseg.cli;"
+        "heavy = {'cv2', 'onnxruntime', 'torch', 'av', 'typer'} & set(sys.modules);"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert run.returncode == 0, run.stderr
