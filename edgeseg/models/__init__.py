@@ -1,0 +1,1 @@
+"""PyTorch definitions of the shipped networks; never imported at run time (DESIGN: torch tower)."""

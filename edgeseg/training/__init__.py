@@ -1,0 +1,1 @@
+"""Training of the shipped networks, on one machine and from folders of images and masks."""
