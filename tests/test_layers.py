@@ -14,12 +14,12 @@ import edgeseg
 PACKAGE = Path(edgeseg.__file__).parent
 
 LAYERS = {
-    0: ["errors", "types", "labels", "meter", "assets", "system_libs", "onnx_file"],
+    0: ["errors", "types", "labels", "meter", "assets", "system_libs"],
     1: ["protocols", "spec", "config", "device"],
-    2: ["ops"],
-    3: ["backends", "segment", "video", "effects", "runtime", "model_file", "report"],
+    2: ["ops", "model_file"],
+    3: ["backends", "segment", "video", "effects", "runtime", "report"],
     4: ["assemble", "controls"],
-    5: ["evaluate", "doctor"],
+    5: ["evaluate", "doctor", "model_check"],
     6: ["cli"],
 }
 TOWER = ["models", "training"]

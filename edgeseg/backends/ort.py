@@ -9,9 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from edgeseg.errors import BackendUnavailable, ConfigError, ModelError, SpecMismatch, near_match
-from edgeseg.model_card import mismatches
-from edgeseg.model_file import ModelFile
-from edgeseg.onnx_file import without_initialiser_inputs
+from edgeseg.model_file import ModelFile, mismatches, without_initialiser_inputs
 from edgeseg.protocols import BackendInfo, Tensor, TensorInfo
 from edgeseg.spec import one_line
 

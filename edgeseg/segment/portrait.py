@@ -38,10 +38,12 @@ class PortraitDecoder:
 def _channels_last(tensor: Tensor, layout: str, name: str) -> Tensor:
     """Views an output as [H, W, C]."""
     if tensor.ndim == 3 and tensor.shape[0] == 1:
-        return tensor.transpose(1, 2, 0)
+        plane: Tensor = tensor.transpose(1, 2, 0)
+        return plane
     if tensor.ndim == 4 and tensor.shape[0] == 1:
         axes = (1, 2, 3) if layout == "nhwc" else (2, 3, 1)
-        return tensor.transpose(*axes, 0).squeeze(axis=3)
+        picture: Tensor = tensor.transpose(*axes, 0).squeeze(axis=3)
+        return picture
     raise ModelError(
         f"output {name!r} gave shape {'x'.join(map(str, tensor.shape))}, expected one picture "
         "of 4 axes, or of 3 without channels"

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from edgeseg.assets import engines_dir
 from edgeseg.errors import ModelError, SpecMismatch, near_match
-from edgeseg.model_card import CARD_NEEDS, mismatches
-from edgeseg.onnx_file import OnnxFile, read_onnx
+from edgeseg.model_file.card import CARD_NEEDS, mismatches
+from edgeseg.model_file.graph import OnnxFile, read_onnx
 from edgeseg.spec import METADATA_KEY, ModelSpec, one_line
 
 log = logging.getLogger(__name__)

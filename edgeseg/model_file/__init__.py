@@ -1,0 +1,17 @@
+"""A model on disk: finding it, reading its graph and recipe, checking one against the other."""
+
+from edgeseg.model_file.card import mismatches, suggest_card
+from edgeseg.model_file.find import ModelFile, find_model, load_model, shipped_models
+from edgeseg.model_file.graph import OnnxFile, read_onnx, without_initialiser_inputs
+
+__all__ = [
+    "ModelFile",
+    "OnnxFile",
+    "find_model",
+    "load_model",
+    "mismatches",
+    "read_onnx",
+    "shipped_models",
+    "suggest_card",
+    "without_initialiser_inputs",
+]
