@@ -7,6 +7,7 @@ plane, also after lossy coding, which makes lost, doubled and swapped frames vis
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -19,6 +20,9 @@ from edgeseg.types import U8, Planes, Size
 
 BITS = 12
 """Numbers up to 4095 fit the grid."""
+
+SMALL = Size(160, 96)
+"""Size of a clip unless said otherwise."""
 
 _ROWS, _COLS = 3, 4
 _MPEG, _JPEG = 1, 2  # AVColorRange
@@ -41,13 +45,12 @@ def has_encoder(name: str) -> bool:
 def picture(index: int, size: Size) -> Planes:
     """Returns frame ``index``: I420, limited range, any size from 16x12."""
     planes = Planes.empty(size)
-    width, height = size
-    planes.y[:] = np.linspace(60, 180, width, dtype=np.uint8)
+    planes.y[:] = np.linspace(60, 180, size.width, dtype=np.uint8)
     for bit in range(BITS):
         top, left, bottom, right = _cell(bit, size)
         planes.y[top:bottom, left:right] = 220 if index >> bit & 1 else 30
     planes.u[:], planes.v[:] = 128, 128
-    planes.v[:, : (width + 1) // 4] = 180
+    planes.v[:, : size.chroma.width // 2] = 180
     return planes
 
 
@@ -83,7 +86,7 @@ def write_clip(
     path: Path,
     *,
     codec: str = "libx264",
-    size: Size = Size(160, 96),
+    size: Size = SMALL,
     frames: int = 20,
     rate: Fraction | int = 30,
     pix_fmt: str = "yuv420p",
@@ -98,12 +101,13 @@ def write_clip(
     container_format: str | None = None,
     container_options: dict[str, str] | None = None,
 ) -> Path:
-    """Writes numbered frames and returns ``path``.
+    """Writes numbered frames and returns ``path``. The codec may need an even size (libx264 does).
 
     times: presentation time of each frame in seconds (variable rate); otherwise ``rate`` is
     constant from ``start``. rotation: degrees clockwise that a player has to turn the picture by.
     audio: adds a 48 kHz mono AAC (Opus in WebM and MKV) sine track of the same length.
     """
+    os.environ.setdefault("SVT_LOG", "1")  # errors only
     rate = Fraction(rate)
     target = av.open(str(path), "w", format=container_format, options=container_options or {})
     with target:
@@ -119,7 +123,7 @@ def write_clip(
         if full_range is not None:
             context.color_range = _JPEG if full_range else _MPEG
         if rotation:
-            stream.set_display_rotation(rotation)
+            stream.set_display_rotation(-rotation)  # FFmpeg counts counterclockwise
         sound = _add_audio(target, path) if audio else None
         moments = list(times) if times is not None else [start + i / rate for i in range(frames)]
         for i, moment in enumerate(moments):
