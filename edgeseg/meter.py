@@ -1,7 +1,8 @@
 """Meter: what a run did, counted and timed. Thread-safe, bounded memory, no I/O.
 
 captured, inferred, rendered and written are separate counts with separate rates; latency is
-capture to sink per frame; stage times are wall and thread CPU. A rate over n stamps divides n - 1 intervals.
+capture to sink per frame; stage times are wall and thread CPU. A rate over n stamps divides
+n - 1 intervals.
 """
 
 from __future__ import annotations

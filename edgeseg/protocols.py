@@ -114,6 +114,7 @@ class StageTimer(Protocol):
     def record(self, stage: str, wall_s: float, cpu_s: float) -> None: ...
 
 
+@runtime_checkable
 class Segmenter(Protocol):
     """Frame -> Result. ``segment`` is thread-safe and has no memory of earlier frames."""
 

@@ -1,1 +1,60 @@
-"""The command line, one file per command."""
+"""The command line: ``edgeseg run | eval | models | doctor``, one file per command.
+
+Everything printed for people goes to stderr, data to stdout. Exit codes: 0 done, 2 the user's
+input was wrong, 3 something failed while running, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from edgeseg.errors import EdgesegError
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs one command and exits with its code; one line per failure unless ``--debug``."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in arguments
+    try:
+        code = _invoke([a for a in arguments if a != "--debug"], debug=debug)
+    except KeyboardInterrupt:
+        code = _say("interrupted", 130)
+    except BrokenPipeError:  # whoever read our stdout has left, e.g. `edgeseg models list | head`
+        sys.stderr.close()
+        code = 0
+    except EdgesegError as error:
+        if debug:
+            raise
+        code = _say(str(error), error.exit_code)
+    except Exception as error:
+        if debug:
+            raise
+        code = _say(_explain(error), _code_of(error))
+    sys.exit(code)
+
+
+def _invoke(arguments: list[str], *, debug: bool) -> int:
+    from edgeseg.cli.app import invoke, start_logging
+
+    start_logging(debug=debug)
+    return invoke(arguments)
+
+
+def _say(message: str, code: int) -> int:
+    line = " ".join(message.split())
+    sys.stderr.write(f"edgeseg: {line}\n")
+    return code
+
+
+def _explain(error: Exception) -> str:
+    """Returns one line for an error that is not ours: a missing library or package, or a bug."""
+    if isinstance(error, ImportError):
+        from edgeseg.system_libs import explain_import_error
+
+        return explain_import_error(error) or f"cannot import {error.name}: {error}"
+    kind = type(error).__name__
+    return f"internal error: {kind}: {error}; run again with --debug and report what it prints"
+
+
+def _code_of(error: Exception) -> int:
+    return 2 if isinstance(error, ImportError) else 3

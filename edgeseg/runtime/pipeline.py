@@ -31,7 +31,7 @@ TICK_S = 0.05
 JOIN_S = 5.0
 
 T = TypeVar("T")
-DrawHud = Callable[[Planes, Frame], None]
+DrawHud = Callable[[Planes, Frame, "Recipe"], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +78,14 @@ class Pipeline:
         overwrite: bool = False,
         draw_hud: DrawHud | None = None,
         hud_everywhere: bool = False,
-        on_key: Callable[[str], None] = lambda key: None,
+        on_key: Callable[[Pipeline, str], None] = lambda pipeline, key: None,
         on_tick: Callable[[], None] = lambda: None,
     ) -> None:
         self.source = source
         self.recipe = recipe
         self.meter = meter
         self.paused = False
+        self.last: Rendered | None = None  # what was written last, for snapshots
         self._smoother = smoother
         self._plain = [s for s in sinks if not isinstance(s, InteractiveSink)]
         self._interactive = [s for s in sinks if isinstance(s, InteractiveSink)]
@@ -273,7 +274,9 @@ class Pipeline:
         if isinstance(item, _Failed):
             raise item.error
         self._write(item)
-        self._pool.give_back(item.picture)
+        if self.last is not None:
+            self._pool.give_back(self.last.picture)
+        self.last = item
 
     def _tick(self) -> None:
         if self._interrupted:
@@ -281,7 +284,7 @@ class Pipeline:
         self._on_tick()
         for sink in self._interactive:
             for key in sink.poll():
-                self._on_key(key)
+                self._on_key(self, key)
 
     def _write(self, item: Rendered) -> None:
         wall, cpu = time.perf_counter(), time.thread_time()
@@ -301,7 +304,7 @@ class Pipeline:
 
     def _hud(self, item: Rendered) -> None:
         if self._draw_hud is not None:
-            self._draw_hud(item.picture, item.frame)
+            self._draw_hud(item.picture, item.frame, self.recipe)
 
 
 def _attempt(work: Callable[[], T]) -> T | _Failed:

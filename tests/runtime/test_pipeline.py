@@ -216,10 +216,10 @@ def test_q_ends_the_run_without_an_error() -> None:
     keys = KeySink(["", "", "x", "q"])
     pressed: list[str] = []
 
-    def on_key(key: str) -> None:
+    def on_key(running: Pipeline, key: str) -> None:
         pressed.append(key)
         if key == "q":
-            pipeline.end()
+            running.end()
 
     source = ListSource(None, live=True, before=lambda index: time.sleep(0.002))
     pipeline = build(source, keys, policy="drop_oldest", on_key=on_key)
@@ -263,7 +263,7 @@ def test_swap_changes_model_and_effect_and_resets_the_smoother() -> None:
 
 
 def test_hud_is_drawn_for_interactive_sinks_after_files_were_written() -> None:
-    def draw(picture: Planes, frame: Frame) -> None:
+    def draw(picture: Planes, frame: Frame, recipe: Recipe) -> None:
         picture.y[...] = 255
 
     clean, window = ListSink(), KeySink([])
@@ -273,7 +273,7 @@ def test_hud_is_drawn_for_interactive_sinks_after_files_were_written() -> None:
 
 
 def test_hud_everywhere_is_in_the_file_too() -> None:
-    def draw(picture: Planes, frame: Frame) -> None:
+    def draw(picture: Planes, frame: Frame, recipe: Recipe) -> None:
         picture.y[...] = 255
 
     clean = ListSink()

@@ -1,0 +1,279 @@
+"""From a RunConfig to a running pipeline: the only file that names concrete classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edgeseg.backends import Tuning, autotune, open_backend
+from edgeseg.config import ModelConfig, RunConfig, SourceConfig
+from edgeseg.controls import Choice, Controls, HudState
+from edgeseg.effects import make_effect, parse_effect
+from edgeseg.effects.hud import Hud, HudFigures
+from edgeseg.meter import Meter
+from edgeseg.model_file import ModelFile, load_model, shipped_models
+from edgeseg.protocols import Effect, Segmenter, Sink, Smoother, Source
+from edgeseg.runtime.closing import close_all
+from edgeseg.runtime.mailbox import MailboxPolicy
+from edgeseg.runtime.pipeline import Flow, Pipeline, Recipe
+from edgeseg.segment.presence import PresenceGate
+from edgeseg.segment.segmenter import NetworkSegmenter
+from edgeseg.segment.smoothing import KeepResult
+from edgeseg.types import Frame, Planes, SourceInfo
+from edgeseg.video.sink_uri import SinkKind, parse_sink
+from edgeseg.video.uri import SourceKind, classify
+
+EFFECT_CYCLE = ("overlay", "blur", "color=#2e3440", "side-by-side", "none")
+LIVE_QUEUE = 2
+"""Frames that may wait when live; each adds its age to the latency."""
+
+
+@dataclass(slots=True)
+class Loaded:
+    """A model ready to run: its file, the segmenter, and what the measurement chose."""
+
+    file: ModelFile
+    segmenter: Segmenter
+    tuning: Tuning
+    backend: str
+    device: str
+
+
+@dataclass(slots=True)
+class Assembly:
+    """A pipeline with what the command line needs to know about its parts."""
+
+    config: RunConfig
+    pipeline: Pipeline
+    loaded: Loaded
+    sinks: Sequence[Sink]
+    ticks: list[Callable[[], None]] = field(default_factory=list)
+
+    def on_tick(self, act: Callable[[], None]) -> None:
+        """Adds something to do about 20 times a second while running."""
+        self.ticks.append(act)
+
+    def running(self) -> dict[str, Any]:
+        """Returns the report's keys that say what ran."""
+        loaded = self.loaded
+        return {
+            "model": {"name": loaded.file.name, "sha256": loaded.file.sha256},
+            "backend": loaded.backend,
+            "precision": loaded.file.spec.precision,
+            "threads": loaded.tuning.threads,
+            "workers": loaded.tuning.workers,
+        }
+
+    def opening_lines(self) -> list[str]:
+        """Returns what to tell the user before the first frame."""
+        source, loaded = self.pipeline.source.info, self.loaded
+        rate = "" if source.fps is None else f" at {float(source.fps):.5g} fps"
+        spec, tuning = loaded.file.spec, loaded.tuning
+        return [
+            f"{source.uri}: {source.size}{rate}",
+            *source.notes,
+            f"{spec.name} ({spec.input.size}, {spec.precision}) on {loaded.backend} "
+            f"{loaded.device}: {tuning.network_ms:.1f} ms, "
+            f"{tuning.workers} x {tuning.threads} thread{'s' if tuning.threads > 1 else ''}",
+        ]
+
+    def written_lines(self) -> list[str]:
+        """Returns one line per file or folder that was written."""
+        silent = ("null://", "window://")
+        return [f"wrote {sink.uri}" for sink in self.sinks if sink.uri not in silent]
+
+
+def open_model(config: ModelConfig, *, live: bool) -> Loaded:
+    """Loads, measures and opens a model. Raises ModelError, BackendUnavailable."""
+    file = load_model(config.name)
+    tuning = autotune(file, live=live, threads=config.threads, workers=config.workers)
+    backend = open_backend(
+        file, kind=config.backend, threads=tuning.threads, graph_level=tuning.graph_level
+    )
+    segmenter = NetworkSegmenter(file.spec, backend, threshold=config.threshold)
+    return Loaded(file, segmenter, tuning, backend.info.name, backend.info.device)
+
+
+def open_source(config: SourceConfig) -> Source:
+    """Opens the source a URI names. Raises SourceNotFound, SourceError, ConfigError."""
+    kind = classify(config.uri)
+    if kind is SourceKind.CAMERA:
+        from edgeseg.video.camera import CameraSource
+
+        return CameraSource(config)
+    if kind is SourceKind.FILE:
+        from edgeseg.video.files import FileSource
+
+        return FileSource(config)
+    if kind is SourceKind.IMAGES:
+        from edgeseg.video.images import ImageSource
+
+        return ImageSource(config)
+    if kind is SourceKind.STREAM:
+        from edgeseg.video.streams import StreamSource
+
+        return StreamSource(config)
+    if kind is SourceKind.GSTREAMER:
+        from edgeseg.video.gst import GstSource
+
+        return GstSource(config)
+    from edgeseg.video.synthetic import SyntheticSource
+
+    return SyntheticSource(config)
+
+
+def make_sink(uri: str, config: RunConfig) -> Sink:
+    """Makes, without opening it, the sink a name asks for. Raises SinkRefused."""
+    kind, path = parse_sink(uri)
+    if kind is SinkKind.VIDEO:
+        from edgeseg.video.file_sink import FileSink
+
+        return FileSink(path, config.output)
+    if kind is SinkKind.IMAGES:
+        from edgeseg.video.image_sink import ImageSequenceSink
+
+        return ImageSequenceSink(path)
+    if kind is SinkKind.MASKS:
+        from edgeseg.video.masks_sink import MasksSink
+
+        return MasksSink(path)
+    if kind is SinkKind.WINDOW:
+        from edgeseg.video.window import WindowSink
+
+        return WindowSink()
+    from edgeseg.video.null_sink import NullSink
+
+    return NullSink()
+
+
+def sink_uris(config: RunConfig) -> list[str]:
+    """Returns the sinks of a run: those named, plus a window where one is wanted.
+
+    Without any sink a window is shown; ``window: false`` then makes a run that only measures.
+    """
+    named = list(config.output.sinks)
+    if config.output.window or (config.output.window is None and not named):
+        named += [] if "window://" in named else ["window://"]
+    return named or ["null://"]
+
+
+def flow_for(config: RunConfig, source: SourceInfo, tuning: Tuning) -> Flow:
+    """Returns how frames flow: files wait and lose nothing, live sources drop the oldest."""
+    policy: MailboxPolicy
+    if config.runtime.policy == "auto":
+        policy = "drop_oldest" if source.live else "wait"
+    else:
+        policy = config.runtime.policy
+    capacity = min(config.runtime.queue, LIVE_QUEUE) if source.live else config.runtime.queue
+    return Flow(policy=policy, capacity=capacity, workers=tuning.workers)
+
+
+@contextmanager
+def assembled(config: RunConfig) -> Iterator[Assembly]:
+    """Opens everything a run needs, cheap checks first, and closes what it opened."""
+    effect = make_effect(config.effect.name, config.effect)
+    sinks = [make_sink(uri, config) for uri in sink_uris(config)]
+    load_model(config.model.name)  # a wrong name is said before a camera is opened
+    source = open_source(config.source)
+    opened: list[Segmenter] = []
+    try:
+        loaded = open_model(config.model, live=source.info.live)
+        opened.append(loaded.segmenter)
+        yield _assembly(config, source, loaded, effect, sinks, opened)
+    finally:
+        for segmenter in opened:
+            segmenter.close()
+        close_all([source], quiet=True)
+
+
+def _assembly(
+    config: RunConfig,
+    source: Source,
+    loaded: Loaded,
+    effect: Effect,
+    sinks: Sequence[Sink],
+    opened: list[Segmenter],
+) -> Assembly:
+    meter, hud = Meter(), HudState()
+    controls = Controls(
+        effects=effect_choices(config, effect),
+        models=model_choices(config, loaded, live=source.info.live),
+        hud=hud,
+        opened=opened,
+    )
+    ticks: list[Callable[[], None]] = []
+    pipeline = Pipeline(
+        source=source,
+        recipe=Recipe(loaded.segmenter, effect),
+        smoother=make_smoother(config, loaded),
+        sinks=sinks,
+        flow=flow_for(config, source.info, loaded.tuning),
+        meter=meter,
+        overwrite=config.output.overwrite,
+        draw_hud=None if config.hud.show == "off" else HudPainter(meter, hud, loaded),
+        hud_everywhere=config.hud.show == "on",
+        on_key=controls.press,
+        on_tick=lambda: [act() for act in ticks],
+    )
+    return Assembly(config, pipeline, loaded, sinks, ticks)
+
+
+def make_smoother(config: RunConfig, loaded: Loaded) -> Smoother:
+    """Returns what happens to results in frame order."""
+    return PresenceGate(loaded.file.spec.thresholds) if config.model.presence else KeepResult()
+
+
+def effect_choices(config: RunConfig, current: Effect) -> list[Choice]:
+    """Returns the effects the ``e`` key goes through: the run's own, then the usual ones.
+
+    Only those that fit the open outputs: an output with alpha stays one.
+    """
+    own = config.effect.name
+    names = [own, *(n for n in EFFECT_CYCLE if parse_effect(n)[0] != parse_effect(own)[0])]
+
+    def maker(name: str) -> Callable[[], Effect]:
+        return lambda: current if name == own else make_effect(name, config.effect)
+
+    return [Choice(name, maker(name)) for name in (names if not current.alpha else [own])]
+
+
+def model_choices(config: RunConfig, current: Loaded, *, live: bool) -> list[Choice]:
+    """Returns the models the ``m`` key goes through: the run's own, then the shipped ones."""
+    own = config.model.name
+    others = [name for name in shipped_models() if name != own]
+
+    def maker(name: str) -> Callable[[], Segmenter]:
+        wanted = config.model.model_copy(update={"name": name})
+        return lambda: current.segmenter if name == own else open_model(wanted, live=live).segmenter
+
+    return [Choice(name, maker(name)) for name in (own, *others)]
+
+
+class HudPainter:
+    """Draws the HUD with the meter's figures of this moment."""
+
+    def __init__(self, meter: Meter, state: HudState, loaded: Loaded) -> None:
+        self._meter = meter
+        self._state = state
+        self._loaded = loaded
+        self._hud = Hud()
+
+    def __call__(self, picture: Planes, frame: Frame, recipe: Recipe) -> None:
+        """Draws on the picture's planes in place."""
+        now = self._meter.snapshot()
+        figures = HudFigures(
+            model=recipe.segmenter.name,
+            backend=f"{self._loaded.backend} {self._loaded.file.spec.precision}",
+            effect=recipe.effect.name,
+            fps_captured=now.fps["captured"],
+            fps_inferred=now.fps["inferred"],
+            fps_shown=now.fps["written"],
+            latency_p50_ms=now.latency_p50_ms,
+            latency_p99_ms=now.latency_p99_ms,
+            dropped=now.counts["dropped"],
+            note=self._state.current_note(),
+        )
+        self._hud.draw(picture, frame.color, figures)

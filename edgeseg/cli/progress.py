@@ -1,0 +1,112 @@
+"""What a run shows in the terminal: a start line, a progress bar, a closing summary. All stderr."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from edgeseg.meter import Meter, Snapshot
+from edgeseg.types import SourceInfo
+
+
+def console() -> Console:
+    """Returns a console on stderr that never breaks a path or a figure over lines."""
+    return Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+class RunProgress:
+    """A bar with ETA for sources of known length, running figures for the others."""
+
+    def __init__(self, screen: Console, source: SourceInfo, *, quiet: bool) -> None:
+        counted = source.frames is not None
+        columns = (
+            [BarColumn(), MofNCompleteColumn(), TextColumn("ETA"), TimeRemainingColumn()]
+            if counted
+            else [MofNCompleteColumn(), TimeElapsedColumn()]
+        )
+        self._progress = Progress(
+            SpinnerColumn(),
+            *columns,
+            TextColumn("{task.fields[figures]}"),
+            console=screen,
+            transient=True,
+            disable=quiet or not screen.is_terminal,
+            refresh_per_second=5,
+        )
+        self._task: TaskID = self._progress.add_task("", total=source.frames, figures="")
+
+    def __enter__(self) -> RunProgress:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._progress.stop()
+
+    def update(self, meter: Meter) -> None:
+        """Shows the figures of this moment."""
+        if self._progress.disable:
+            return
+        now = meter.snapshot()
+        self._progress.update(
+            self._task, completed=now.counts["written"], figures=figures_line(now)
+        )
+
+
+def figures_line(now: Snapshot) -> str:
+    """Returns the running figures as one short line."""
+    fps = now.fps["written"]
+    parts = ["-- fps" if fps is None else f"{fps:.1f} fps"]
+    if now.latency_p50_ms is not None:
+        parts.append(f"{now.latency_p50_ms:.0f} ms")
+    if now.counts["dropped"]:
+        parts.append(f"{now.counts['dropped']} dropped")
+    return "  ".join(parts)
+
+
+def summary_lines(report: Mapping[str, Any]) -> list[str]:
+    """Returns the closing summary of a report: frames, rates, latency, where the time went."""
+    frames, fps, latency = report["frames"], report["fps"], report["latency_ms"]
+    source = report["source"]
+    lost = [
+        f"{count} {word}"
+        for count, word in (
+            (frames["dropped"], "dropped"),
+            (frames["duplicated"], "duplicated"),
+            (source["damaged"], "damaged"),
+            (source["reconnects"], "reconnects"),
+        )
+        if count
+    ]
+    lines = [
+        f"{frames['written']} of {frames['captured']} frames in {report['elapsed_s']:.1f} s"
+        f" = {_number(fps['written'])} fps" + (f" ({', '.join(lost)})" if lost else "")
+    ]
+    if latency["p50"] is not None:
+        lines.append(
+            f"latency p50 {_number(latency['p50'])} ms, p99 {_number(latency['p99'])} ms; "
+            f"{_number(report['cpu_ms_per_frame'])} CPU-ms a frame"
+        )
+    times = [
+        f"{stage} {_number(value['cpu'])}"
+        for stage, value in report["stages_ms"].items()
+        if value["cpu"] is not None
+    ]
+    if times:
+        lines.append("CPU-ms by stage: " + ", ".join(times))
+    return lines
+
+
+def _number(value: float | None) -> str:
+    return "--" if value is None else f"{value:.1f}"

@@ -1,0 +1,126 @@
+"""``edgeseg run``: a source through a model and an effect into windows and files."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from edgeseg.assets import configs_dir
+from edgeseg.cli.progress import RunProgress, console, summary_lines
+from edgeseg.config import RunConfig, assign, load_yaml, parse_assignment, resolve
+from edgeseg.errors import ConfigError, EdgesegError, Interrupted, near_match
+from edgeseg.report import build_report, check_report_path, write_json
+
+
+def run(
+    source: str | None = typer.Argument(
+        None, metavar="SOURCE", help="0, clip.mp4, folder/, 'f_*.png', rtsp://..., synthetic://..."
+    ),
+    model: str | None = typer.Option(None, "--model", "-m", help="Shipped name or FILE.onnx."),
+    effect: str | None = typer.Option(
+        None, "--effect", "-e", help="blur[=S], replace=FILE, color=#RRGGBB, alpha, overlay, ..."
+    ),
+    output: list[str] = typer.Option(
+        [], "--output", "-o", metavar="SINK", help="out.mp4, folder/, f_%06d.png, masks:folder/ ..."
+    ),
+    report: str | None = typer.Option(None, "--report", help="Write the run's figures as JSON."),
+    config: str | None = typer.Option(None, "--config", "-c", help="YAML file or shipped name."),
+    assignments: list[str] = typer.Option([], "--set", metavar="KEY=VALUE", help="Any setting."),
+    no_window: bool = typer.Option(False, "--no-window", help="Never open a window."),
+    overwrite: bool = typer.Option(False, "--overwrite", help="Replace existing outputs."),
+    quiet: bool = typer.Option(False, "--quiet", "-q", help="Print errors only."),
+) -> None:
+    """Segment a camera, video, folder or stream, live or into files."""
+    tree = load_config(config) if config else {}
+    options: dict[str, Any] = {
+        "source.uri": source,
+        "model.name": model,
+        "effect.name": effect,
+        "output.sinks": list(output) or None,
+        "output.window": False if no_window else None,
+        "output.overwrite": overwrite or None,
+        "report": report,
+    }
+    for key, value in options.items():
+        if value is not None:
+            assign(tree, key.split("."), value, where=key)
+    for text in assignments:
+        path, value = parse_assignment(text)
+        assign(tree, path, value, where=f"--set {text}")
+    run_resolved(resolve(tree, where=config or "options"), quiet=quiet)
+
+
+def load_config(name: str) -> dict[str, Any]:
+    """Reads a YAML file, or a shipped configuration by its name."""
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml"):
+        return load_yaml(path)
+    shipped = sorted(p.stem for p in configs_dir().glob("*.yaml"))
+    if name not in shipped:
+        hint = near_match(name, shipped) or f"; shipped: {', '.join(shipped)}"
+        raise ConfigError(f"no configuration {name!r}{hint}; or give a .yaml file")
+    return load_yaml(configs_dir() / f"{name}.yaml")
+
+
+def run_resolved(config: RunConfig, *, quiet: bool) -> None:
+    """Assembles and runs; prints the summary and writes the report however the run ended."""
+    from edgeseg.assemble import Assembly, assembled
+
+    screen = console()
+    if config.report is not None:
+        check_report_path(config.report, overwrite=config.output.overwrite)
+    ended = "done"
+    assembly: Assembly
+    with assembled(config) as assembly:
+        if not quiet:
+            for line in assembly.opening_lines():
+                screen.print(line, markup=False)
+        pipeline = assembly.pipeline
+        try:
+            with (
+                RunProgress(screen, pipeline.source.info, quiet=quiet) as progress,
+                interruptible(pipeline.interrupt),
+            ):
+                assembly.on_tick(lambda: progress.update(pipeline.meter))
+                pipeline.run()
+        except EdgesegError as error:
+            ended = "interrupted" if isinstance(error, Interrupted) else str(error)
+            raise
+        finally:
+            finished = build_report(
+                config=config,
+                meter=pipeline.meter,
+                source=pipeline.source.info,
+                counters=pipeline.source.counters,
+                running=assembly.running(),
+                ended=ended,
+            )
+            if finished["frames"]["captured"] and not quiet:
+                for line in [*summary_lines(finished), *assembly.written_lines()]:
+                    screen.print(line, markup=False)
+            if config.report is not None:
+                write_json(config.report, finished)
+
+
+@contextmanager
+def interruptible(interrupt: Any) -> Iterator[None]:
+    """Makes Ctrl-C and SIGTERM end the run cleanly; a second one ends the program at once."""
+    previous: dict[int, Any] = {}
+
+    def handle(number: int, stack: object) -> None:
+        interrupt()
+        for known, handler in previous.items():
+            signal.signal(known, handler)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        previous[number] = signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,168 @@
+"""The naive loop against ``edgeseg run``: same clip, same model, file to file, one run.
+
+    python tools/bench_pipeline.py [--model M] [--effect E] [--rounds 5] [--json R.json]
+
+Rounds alternate A B A B, so a drifting machine hits both alike; medians and ratios of medians are
+reported. Frames per second count the running loop, not the start of the interpreter. The physical
+bound of a pipeline is ``cores * 1000 / cpu_ms_per_frame``: the rate at which every core is busy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import onnx
+from onnx import TensorProto, helper
+
+from edgeseg import __version__
+from edgeseg.device import available_cores, describe_device
+from edgeseg.model_file import load_model
+
+TOOLS = Path(__file__).resolve().parent
+SIZES = ("1280x720", "1920x1080")
+
+
+def plain_twin(model: onnx.ModelProto, channels: int = 3) -> onnx.ModelProto:
+    """Returns the model as a plain export: float NCHW input in -1..1, two class scores out."""
+    graph = model.graph
+    first = next(i for i, node in enumerate(graph.node) if node.op_type == "Conv")
+    shape = graph.input[0].type.tensor_type.shape.dim
+    height, width = shape[1].dim_value, shape[2].dim_value
+    graph.node[first].input[0] = "x"
+    score = graph.output[0].name
+    background, both = "one_minus_score", "scores"
+    one = helper.make_tensor("one", TensorProto.FLOAT, [1], [1.0])
+    nodes = [
+        *graph.node[first:],
+        helper.make_node("Sub", ["one", score], [background]),
+        helper.make_node("Concat", [background, score], [both], axis=1),
+    ]
+    twin = helper.make_graph(
+        nodes,
+        "plain",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, channels, height, width])],
+        [helper.make_tensor_value_info(both, TensorProto.FLOAT, None)],
+        [*graph.initializer, one],
+    )
+    made = helper.make_model(twin, opset_imports=model.opset_import)
+    made.ir_version = model.ir_version
+    return made
+
+
+def run_naive(model: Path, clip: Path, out: Path) -> dict[str, float]:
+    command = [sys.executable, str(TOOLS / "naive_loop.py"), str(model), str(clip), str(out)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    figures = json.loads(done.stdout)
+    frames = figures["frames"]
+    return {
+        "fps": frames / figures["seconds"],
+        "cpu_ms": 1000 * figures["cpu_seconds"] / frames,
+        "frames": frames,
+    }
+
+
+def run_edgeseg(args: argparse.Namespace, clip: Path, out: Path) -> dict[str, float]:
+    report = out.with_suffix(".json")
+    command = [sys.executable, "-m", "edgeseg", "run", str(clip), "--model", args.model]
+    command += ["--effect", args.effect, "-o", str(out), "--report", str(report)]
+    subprocess.run([*command, "--overwrite", "--quiet"], check=True)
+    figures = json.loads(report.read_text())
+    stages = figures["stages_ms"]
+    return {
+        "fps": figures["fps"]["written"],
+        "cpu_ms": figures["cpu_ms_per_frame"],
+        "infer_cpu_ms": stages["infer"]["cpu"],
+        "infer_p50_ms": stages["infer"]["p50"],
+        "frames": figures["frames"]["written"],
+        "stages_cpu_ms": {name: stage["cpu"] for name, stage in stages.items()},
+        "workers": figures["workers"],
+        "threads": figures["threads"],
+    }
+
+
+def median_of(rounds: list[dict[str, float]], key: str) -> float:
+    return statistics.median(r[key] for r in rounds)
+
+
+def summarise(naive: list[dict[str, float]], ours: list[dict[str, float]]) -> dict[str, object]:
+    cpu, infer = median_of(ours, "cpu_ms"), median_of(ours, "infer_cpu_ms")
+    bound = available_cores() * 1000 / cpu
+    return {
+        "naive_fps": round(median_of(naive, "fps"), 2),
+        "edgeseg_fps": round(median_of(ours, "fps"), 2),
+        "ratio": round(median_of(ours, "fps") / median_of(naive, "fps"), 2),
+        "naive_cpu_ms": round(median_of(naive, "cpu_ms"), 2),
+        "edgeseg_cpu_ms": round(cpu, 2),
+        "network_cpu_ms": round(infer, 2),
+        "other_cpu_ms": round(cpu - infer, 2),
+        "bound_fps": round(bound, 2),
+        "of_bound": round(
+            statistics.median(r["fps"] * r["cpu_ms"] for r in ours) / 1000 / available_cores(), 3
+        ),
+        "rounds": {"naive": naive, "edgeseg": ours},
+    }
+
+
+def bench(args: argparse.Namespace, folder: Path) -> dict[str, object]:
+    loaded = load_model(args.model)
+    twin = folder / "plain.onnx"
+    onnx.save(plain_twin(onnx.load(str(loaded.path))), twin)
+    results: dict[str, object] = {}
+    for size in args.sizes:
+        clip = folder / f"clip_{size}.mp4"
+        make = [sys.executable, str(TOOLS / "make_demo_clip.py"), str(clip), "--size", size]
+        subprocess.run([*make, "--seconds", str(args.seconds)], check=True, capture_output=True)
+        naive, ours = [], []
+        for number in range(args.rounds):
+            naive.append(run_naive(twin, clip, folder / "naive.mp4"))
+            ours.append(run_edgeseg(args, clip, folder / "edgeseg.mp4"))
+            last = f"{naive[-1]['fps']:.1f} | {ours[-1]['fps']:.1f} fps"
+            print(
+                f"{size} round {number + 1}/{args.rounds}: naive | edgeseg {last}", file=sys.stderr
+            )
+        results[size] = summary = summarise(naive, ours)
+        print(
+            f"{size}: naive {summary['naive_fps']} fps at {summary['naive_cpu_ms']} CPU-ms, "
+            f"edgeseg {summary['edgeseg_fps']} fps at {summary['edgeseg_cpu_ms']} CPU-ms "
+            f"(network {summary['network_cpu_ms']}, all else {summary['other_cpu_ms']}): "
+            f"x{summary['ratio']}, {100 * summary['of_bound']:.0f} % of the physical bound"  # type: ignore[operator]
+        )
+    return results
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--model", default="portrait")
+    parser.add_argument("--effect", default="overlay")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--sizes", nargs="+", default=list(SIZES))
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        results = bench(args, Path(folder))
+    report = {
+        "schema": 1,
+        "edgeseg": __version__,
+        "date": time.strftime("%Y-%m-%d"),
+        "device": describe_device(),
+        "settings": {k: str(v) if isinstance(v, Path) else v for k, v in vars(args).items()},
+        "model_sha256": load_model(args.model).sha256,
+        "sizes": results,
+    }
+    if args.json:
+        args.json.parent.mkdir(parents=True, exist_ok=True)
+        args.json.write_text(json.dumps(report, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
