@@ -6,6 +6,8 @@ go through ``resolve``, which reports every problem at once with its path.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -105,7 +107,10 @@ class RunConfig(Strict):
 
 
 def load_yaml(path: Path) -> dict[str, Any]:
-    """Reads a configuration file into a plain mapping; relative paths stay as written."""
+    """Reads a configuration file into a plain mapping; relative paths in it count from its folder.
+
+    Raises ConfigError when it is missing, unreadable or no mapping.
+    """
     try:
         loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -116,7 +121,46 @@ def load_yaml(path: Path) -> dict[str, Any]:
         return {}
     if not isinstance(loaded, dict):
         raise ConfigError(f"{path}: expected a mapping such as 'model: {{name: portrait}}'")
-    return loaded
+    return rebase(loaded, path.parent)
+
+
+def rebase(tree: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Returns a configuration whose relative paths start at ``folder``; wrong types stay as is."""
+
+    def each(section: str, key: str, change: Callable[[str], str]) -> None:
+        part = tree.get(section)
+        if isinstance(part, dict) and isinstance(part.get(key), str):
+            part[key] = change(part[key])
+
+    def sink(text: str) -> str:
+        scheme, colon, rest = text.partition("masks:")
+        return f"masks:{at(rest)}" if colon and not scheme else at(text)
+
+    def at(text: str) -> str:
+        return _from_folder(text, folder)
+
+    each("source", "uri", at)
+    each("model", "name", lambda name: at(name) if name.endswith(".onnx") else name)
+    each(
+        "effect",
+        "name",
+        lambda name: re.sub(r"replace=(.+)", lambda m: f"replace={at(m[1])}", name),
+    )
+    output = tree.get("output")
+    if isinstance(output, dict) and isinstance(output.get("sinks"), list):
+        output["sinks"] = [sink(s) if isinstance(s, str) else s for s in output["sinks"]]
+    if isinstance(tree.get("report"), str):
+        tree["report"] = at(tree["report"])
+    return tree
+
+
+def _from_folder(text: str, folder: Path) -> str:
+    """Returns a relative file path as seen from ``folder``; names of devices and URLs unchanged."""
+    device = text.isdigit() or "://" in text or text.startswith(("gst:", "csi:"))
+    if device or Path(text).is_absolute() or not text:
+        return text
+    slash = "/" if text.endswith("/") else ""
+    return f"{folder / text}{slash}"
 
 
 def parse_assignment(text: str) -> tuple[list[str], Any]:

@@ -3,9 +3,9 @@
     python tools/naive_loop.py MODEL.onnx IN.mp4 OUT.mp4
 
 One thread of control: cv2 read, numpy float preprocessing, ONNX Runtime with its defaults,
-``np.argmax``, a numpy blend at full size, cv2 write. MODEL takes float32 NCHW RGB in -1..1 and gives
-two class scores, as a plain export from a training framework does (``bench_pipeline.py`` makes
-that twin from a shipped model). Prints one JSON line: frames, seconds, CPU-seconds.
+``np.argmax``, a numpy blend at full size, cv2 write. MODEL takes float32 NCHW RGB in -1..1 and
+gives two class scores, as a plain export from a training framework does (``bench_pipeline.py``
+makes that twin from a shipped model). Prints one JSON line: frames, seconds, CPU-seconds.
 """
 
 from __future__ import annotations
