@@ -112,7 +112,7 @@ class Controls:
                 self.hud.say(f"{choice.name}: not available")
                 return None
             self._made[choice.name] = made
-            if isinstance(made, Segmenter):
+            if isinstance(made, Segmenter) and made not in self.opened:
                 self.opened.append(made)
         return self._made[choice.name]
 
