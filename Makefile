@@ -1,6 +1,6 @@
 # make demo    sets everything up and cuts a person out of a short clip
 # make test    sets everything up and runs the tests
-# make train-test  the same with PyTorch, so that the training tests run too
+# make torch   adds PyTorch, so that `make test` runs the training tests too
 # make lint    format, lint and type checks, exactly what CI runs
 # make bench   the naive loop against edgeseg, same clip, same model, one run
 
@@ -9,7 +9,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 TORCH ?= torch==2.13.0
 
-.PHONY: demo test train-test lint bench clean
+.PHONY: demo test torch lint bench clean
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
@@ -43,8 +43,7 @@ demo: $(VENV)/.run
 test: $(VENV)/.test
 	$(BIN)/python -m pytest -q
 
-train-test: $(VENV)/.train
-	$(BIN)/python -m pytest -q
+torch: $(VENV)/.train
 
 lint: $(VENV)/.dev
 	tools/check.sh
