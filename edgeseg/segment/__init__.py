@@ -2,5 +2,6 @@
 
 from edgeseg.segment.presence import PresenceGate
 from edgeseg.segment.segmenter import NetworkSegmenter
+from edgeseg.segment.smoothing import KeepResult
 
-__all__ = ["NetworkSegmenter", "PresenceGate"]
+__all__ = ["KeepResult", "NetworkSegmenter", "PresenceGate"]

@@ -1,4 +1,4 @@
-"""What happens to results between segmentation and drawing, in frame order."""
+"""What happens to results in frame order besides the presence gate."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from edgeseg.types import Frame, Result
 
 
 class KeepResult:
-    """The Smoother that changes nothing."""
+    """A Smoother that changes nothing."""
 
     def smooth(self, frame: Frame, result: Result) -> Result:
         """Returns the result as it is."""

@@ -1,0 +1,112 @@
+"""``edgeseg models``: list, show and check models."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from edgeseg.errors import ConfigError, ModelError
+
+models_app = typer.Typer(no_args_is_help=True)
+
+
+@models_app.command("list")
+def list_models(
+    as_json: bool = typer.Option(False, "--json", help="Print JSON instead of a table."),
+) -> None:
+    """List the models that come with edgeseg."""
+    from edgeseg.model_file import load_model, shipped_models
+
+    rows: list[dict[str, Any]] = []
+    for name, path in shipped_models().items():
+        try:
+            rows.append({"model": name, **_summary(load_model(name))})
+        except ModelError as error:
+            rows.append({"model": name, "path": str(path), "error": str(error)})
+    if as_json:
+        _print_json(rows)
+        return
+    table = Table("model", "input", "precision", "size", "parameters", "person IoU", "title")
+    for row in rows:
+        table.add_row(row["model"], *_cells(row))
+    Console(soft_wrap=not sys.stdout.isatty()).print(table)
+
+
+@models_app.command("show")
+def show_model(
+    model: str = typer.Argument(..., metavar="MODEL", help="Shipped name or FILE.onnx."),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON instead of YAML."),
+) -> None:
+    """Show a model's card: input, outputs, scores, licence and what it was trained on."""
+    from edgeseg.model_file import load_model
+
+    loaded = load_model(model)
+    if as_json:
+        card = loaded.spec.model_dump(mode="json", by_alias=True)
+        _print_json({**_summary(loaded), "card": card})
+        return
+    typer.echo(f"# {loaded.path}\n# sha256 {loaded.sha256}\n{loaded.spec.to_card()}", nl=False)
+
+
+@models_app.command("check")
+def check(
+    model: str = typer.Argument(..., metavar="FILE.onnx", help="ONNX file or shipped name."),
+) -> None:
+    """Check an ONNX file against its card; without a fitting card, print one to start from.
+
+    The card goes to stdout (`edgeseg models check net.onnx > net.yaml`), the findings to stderr.
+    """
+    from edgeseg.model_check import check_model
+
+    found = check_model(model)
+    for line in found.passed:
+        typer.echo(f"  ok  {line}", err=True)
+    for line in found.problems:
+        typer.echo(f" bad  {line}", err=True)
+    if found.card is not None:
+        typer.echo(found.card, nl=False)
+    if found.problems:
+        card = found.path.with_suffix(".yaml").name
+        hint = f"; correct the printed card and save it as {card}" if found.card else ""
+        first = "; ".join(found.problems)
+        raise ConfigError(f"{found.path}: {first}{hint}")
+    typer.echo(f"{found.path}: ready for edgeseg run --model {model}", err=True)
+
+
+def _summary(loaded: Any) -> dict[str, Any]:
+    spec = loaded.spec
+    return {
+        "name": spec.name,
+        "title": spec.title,
+        "path": str(loaded.path),
+        "sha256": loaded.sha256,
+        "bytes": len(loaded.data),
+        "input": str(spec.input.size),
+        "precision": spec.precision,
+        "licence": spec.licence,
+        "metrics": spec.metrics,
+    }
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    if "error" in row:
+        return ["", "", "", "", "", row["error"]]
+    metrics = row["metrics"]
+    iou, parameters = metrics.get("macro_person_iou"), metrics.get("parameters")
+    return [
+        row["input"],
+        row["precision"],
+        f"{row['bytes'] / 1e6:.1f} MB",
+        "" if parameters is None else f"{parameters / 1e6:.2f} M",
+        "" if iou is None else f"{iou:.3f}",
+        row["title"],
+    ]
+
+
+def _print_json(data: object) -> None:
+    typer.echo(json.dumps(data, indent=2))
