@@ -1,23 +1,30 @@
 """Train a portrait network; a stopped run continues where it was.
 
 python tools/train.py configs/train/portrait.yaml --data DATA --backbone IMAGENET.pth --out RUN
+
+DATA holds portrait/, instances/ and camvid/ (see edgeseg/training/datasets.py). RUN gets last.pt,
+best.pt (highest validation score), log.csv, curves.png and the settings used. Settings can be
+changed in place, also of a run that is resumed: --set epochs=60 --set cooldown_epochs=15
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-import time
 from pathlib import Path
 
 import torch
 import yaml
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from edgeseg.models import zoo
 from edgeseg.models.mobilenetv2 import load_pretrained_state
 from edgeseg.training.config import TrainConfig, load_config
+from edgeseg.training.curves import draw_curves
 from edgeseg.training.datasets import SampleBank, load_portraits
-from edgeseg.training.loop import Progress, Run, train
+from edgeseg.training.loop import Run, train
+from edgeseg.training.teacher import Ensemble
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -28,40 +35,35 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--backbone", type=Path, required=True, help="ImageNet MobileNetV2 .pth")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--teacher", type=Path, nargs="*", default=[], help="edgeseg .onnx files")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     return parser.parse_args()
 
 
 def overridden(config: TrainConfig, changes: list[str]) -> TrainConfig:
-    """`config` with top-level `key=value` changes, validated again."""
+    """`config` with `key=value` or `section.key=value` changes, validated again."""
     values = config.model_dump(mode="json")
     for change in changes:
-        key, _, value = change.partition("=")
-        values[key] = yaml.safe_load(value)
+        path, _, value = change.partition("=")
+        *sections, key = path.split(".")
+        target = values
+        for section in sections:
+            target = target[section]
+        target[key] = yaml.safe_load(value)
     return TrainConfig.model_validate(values)
 
 
-def text_progress(run: Run, every_s: float = 20.0) -> Progress:
-    """Prints a line now and then: epoch, step, loss, speed and time left."""
-    began, last = time.perf_counter(), [0.0]
-    done = [0]
-
-    def report(step: int, steps: int, loss: float) -> None:
-        done[0] += 1
-        now = time.perf_counter()
-        if now - last[0] < every_s:
-            return
-        last[0] = now
-        pace = (now - began) / done[0]
-        left = (run.config.epochs - run.epoch) * steps - step
-        print(
-            f"epoch {run.epoch + 1}/{run.config.epochs} step {step}/{steps} loss {loss:.4f} "
-            f"{run.config.batch_size / pace:.1f} images/s, {left * pace / 60:.0f} min left",
-            file=sys.stderr,
-            flush=True,
-        )
-
-    return report
+def prepare_run(arguments: argparse.Namespace, config: TrainConfig) -> Run:
+    """A new run from ImageNet weights, or the one that lies in the output folder."""
+    network = zoo.build(config.arch)
+    zoo.start_from_imagenet(network, load_pretrained_state(arguments.backbone))
+    run = Run.start(network, config)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    settings = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+    (arguments.out / "config.yaml").write_text(settings, encoding="utf-8")
+    if (arguments.out / "last.pt").exists():
+        run.restore(arguments.out / "last.pt")
+    return run
 
 
 def main() -> None:
@@ -70,16 +72,26 @@ def main() -> None:
     config = overridden(load_config(arguments.config), arguments.set)
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(config.seed)
-    network = zoo.build(config.arch)
-    zoo.start_from_imagenet(network, load_pretrained_state(arguments.backbone))
-    run = Run.start(network, config)
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    (arguments.out / "config.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")))
-    if (arguments.out / "last.pt").exists():
-        run.restore(arguments.out / "last.pt")
-    bank = SampleBank.load(arguments.data)
+    run = prepare_run(arguments, config)
+    bank = SampleBank.load(arguments.data, bystander_share=config.bystander_share)
     validation = load_portraits(arguments.data, "val")
-    scores = train(run, bank, validation, arguments.out, progress=text_progress(run))
+    teacher = Ensemble(arguments.teacher) if arguments.teacher else None
+    columns = (
+        TextColumn("epoch {task.fields[epoch]} loss {task.fields[loss]:.4f}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), speed_estimate_period=600) as bar:
+        steps = config.samples_per_epoch // config.batch_size
+        task = bar.add_task("", total=config.epochs * steps, epoch=run.epoch, loss=float("nan"))
+
+        def show(step: int, _steps: int, loss: float) -> None:
+            done = run.epoch * steps + step
+            bar.update(task, completed=done, epoch=run.epoch + 1, loss=loss)
+
+        scores = train(run, bank, validation, arguments.out, teacher=teacher, progress=show)
+    draw_curves(arguments.out / "log.csv", arguments.out / "curves.png")
     if scores:
         print(f"macro IoU {scores.macro_iou:.4f}, best {run.best:.4f}", file=sys.stderr)
 

@@ -36,6 +36,7 @@ class SpatialSqueeze(nn.Module):
 
     def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()
+        self.hidden = hidden
         self.fine = InvertedResidual(channels, channels, stride=1, hidden=hidden)
         self.squeezed = InvertedResidual(channels, channels, stride=1, hidden=hidden)
         self.fine.identity = self.squeezed.identity = False
@@ -47,7 +48,7 @@ class SpatialSqueeze(nn.Module):
 
     def load_inverted_residual(self, state: Mapping[str, Tensor], block: int) -> None:
         """Share out the hidden channels of pretrained `block`: the strongest go to `fine`."""
-        hidden = self.fine.conv[2].in_channels
+        hidden = self.hidden
         fine = important_hidden(state, block, hidden)
         ranked = important_hidden(state, block, 2 * hidden)
         squeezed = ranked[~torch.isin(ranked, fine)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,7 @@ from edgeseg.types import Size
 SINET_MEAN: Triple = (102.89, 111.25, 126.91)
 SINET_STD: Triple = (62.93, 62.82, 66.36)
 SINET_SIZE = Size(320, 320)
+_UNREADABLE = (RuntimeError, TypeError, EOFError, OSError, UnpicklingError)
 _CITATION = (
     "Park, Sjösund, Yoo, Monet, Bang, Kwak: SINet: Extreme Lightweight Portrait Segmentation "
     "Networks with Spatial Squeeze Modules and Information Blocking Decoder, WACV 2020, "
@@ -48,12 +50,13 @@ def load_sinet(checkpoint: Path) -> SINet:
     try:
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)
         network.load_state_dict(state)
-    except (RuntimeError, TypeError, AttributeError, EOFError, OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+    except _UNREADABLE as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
         raise ModelError(
             f"{checkpoint}: expected the state of the official portrait SINet: {reason}"
         ) from error
-    return network.eval()
+    network.eval()
+    return network
 
 
 def sinet_spec(checkpoint: Path, size: Size) -> ModelSpec:

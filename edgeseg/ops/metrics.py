@@ -30,14 +30,18 @@ def iou_per_class(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     """Intersection over union of each class; NaN for a class neither present nor predicted."""
     hit = np.diag(counts).astype(np.float64)
     union = counts.sum(axis=0) + counts.sum(axis=1) - hit
-    return np.divide(hit, union, out=np.full(len(hit), np.nan), where=union > 0)
+    iou = np.full(len(hit), np.nan)
+    np.divide(hit, union, out=iou, where=union > 0)
+    return iou
 
 
 def dice_per_class(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     """Dice (F1) of each class; NaN for a class neither present nor predicted."""
     hit = np.diag(counts).astype(np.float64)
     total = (counts.sum(axis=0) + counts.sum(axis=1)).astype(np.float64)
-    return np.divide(2.0 * hit, total, out=np.full(len(hit), np.nan), where=total > 0)
+    dice = np.full(len(hit), np.nan)
+    np.divide(2.0 * hit, total, out=dice, where=total > 0)
+    return dice
 
 
 def mean_iou(counts: NDArray[np.int64]) -> float:
@@ -83,11 +87,11 @@ class BoundaryCounts:
 
 
 def mask_boundary(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Inner boundary of a mask [H, W]: its pixels with a 4-neighbour outside it (not the border)."""
+    """Pixels of a mask [H, W] with a 4-neighbour outside it; the picture's border is none."""
     cross = cv2.getStructuringElement(shape=cv2.MORPH_CROSS, ksize=(3, 3))
     source = mask.astype(np.uint8)
     eroded = cv2.erode(src=source, kernel=cross, borderType=cv2.BORDER_REPLICATE)
-    return (source - eroded).astype(bool)
+    return np.asarray(source != eroded, np.bool_)
 
 
 def boundary_tolerance_px(height: int, width: int) -> int:

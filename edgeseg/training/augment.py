@@ -100,7 +100,7 @@ def match_light(person: Image, scene: Image, rng: np.random.Generator) -> Image:
     """`person` moved part of the way to the mean colour of `scene`."""
     amount = rng.uniform(0.0, 0.6)
     shift = amount * (scene.mean(axis=(0, 1)) - person.mean(axis=(0, 1)))
-    return np.clip(person + shift.astype(np.float32), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(person + shift.astype(np.float32), 0, 255), np.uint8)
 
 
 def on_new_background(

@@ -58,6 +58,8 @@ class TrainConfig(_Frozen):
     clip_norm: float = 5.0
     ema_decay: float = 0.998
     mixture: dict[str, float]
+    bystander_share: Share = 0.0
+    """People smaller than this share of the picture's largest are ignored (instances/ only)."""
     augment: AugmentConfig = AugmentConfig()
     loss: LossConfig = LossConfig()
 

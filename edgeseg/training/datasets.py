@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -44,15 +45,25 @@ def read_rgb(path: Path) -> NDArray[np.uint8]:
     return np.ascontiguousarray(bgr[:, :, ::-1])
 
 
+def read_labels(path: Path) -> NDArray[np.uint8]:
+    """The 8-bit label picture at `path` as [H, W].
+
+    Raises: FileNotFoundError when it cannot be read as an image.
+    """
+    labels = cv2.imread(filename=str(path), flags=cv2.IMREAD_GRAYSCALE)
+    if labels is None:
+        raise FileNotFoundError(f"{path}: not a readable label picture")
+    return np.asarray(labels, np.uint8)
+
+
 def load_portraits(data: Path, split: str) -> list[Sample]:
     """All pictures of `<data>/portrait/<split>`, in file order."""
     folder = data / "portrait" / split
     images = {path.stem: path for path in (folder / "images").iterdir()}
     samples = []
     for mask_path in sorted((folder / "masks").glob("*.png")):
-        mask = cv2.imread(filename=str(mask_path), flags=cv2.IMREAD_GRAYSCALE)
         image = read_rgb(images[mask_path.stem])
-        samples.append(Sample(image, mask, mask_path.stem.split("_")[0]))
+        samples.append(Sample(image, read_labels(mask_path), mask_path.stem.split("_")[0]))
     return samples
 
 
@@ -61,24 +72,33 @@ def decode_rle(segmentation: Mapping[str, list[int]]) -> NDArray[np.bool_]:
     height, width = segmentation["size"]
     counts = segmentation["counts"]
     flat = np.repeat(np.arange(len(counts)) % 2, counts)
-    return flat.reshape(width, height).T.astype(bool)
+    return np.asarray(flat.reshape(width, height).T, np.bool_)
 
 
-def load_instance_people(data: Path, split: str) -> list[Sample]:
-    """Pictures of `<data>/instances/<split>` with labelled people; crowds are ignored pixels."""
+def people_mask(
+    people: list[dict[str, Any]], height: int, width: int, bystander_share: float
+) -> NDArray[np.uint8]:
+    """Mask [H, W] of COCO person annotations; crowds and small bystanders are ignored pixels."""
+    largest = max((a["area"] for a in people if not a["iscrowd"]), default=0)
+    mask = np.zeros((height, width), np.uint8)
+    for annotation in sorted(people, key=lambda a: (not a["iscrowd"], a["area"])):
+        aside = annotation["iscrowd"] or annotation["area"] < bystander_share * largest
+        mask[decode_rle(annotation["segmentation"])] = IGNORE if aside else PERSON
+    return mask
+
+
+def load_instance_people(data: Path, split: str, *, bystander_share: float = 0.0) -> list[Sample]:
+    """Pictures of `<data>/instances/<split>` with labelled people."""
     folder = data / "instances" / split
     index = json.loads((folder / "instances.json").read_text(encoding="utf-8"))
     samples = []
     for entry in index["images"]:
-        mask = np.zeros((entry["height"], entry["width"]), np.uint8)
         people = [
             a
             for a in index["annotations"]
             if a["image_id"] == entry["id"] and a["category_id"] == PERSON
         ]
-        for annotation in sorted(people, key=lambda a: -int(a["iscrowd"])):
-            label = IGNORE if annotation["iscrowd"] else PERSON
-            mask[decode_rle(annotation["segmentation"])] = label
+        mask = people_mask(people, entry["height"], entry["width"], bystander_share)
         if (mask == PERSON).mean() >= _LEAST_PERSON_SHARE:
             source = "coco" if entry["source"].startswith("coco") else entry["source"]
             samples.append(Sample(read_rgb(folder / "images" / entry["file_name"]), mask, source))
@@ -103,8 +123,7 @@ def load_backgrounds(data: Path) -> list[NDArray[np.uint8]]:
     pictures = [read_rgb(folder / "images" / name) for name in names]
     camvid = data / "camvid" / "train"
     for label_path in sorted((camvid / "labels").glob("*.png"))[::4]:
-        labels = cv2.imread(filename=str(label_path), flags=cv2.IMREAD_GRAYSCALE)
-        if not np.isin(labels, _CAMVID_PEOPLE).any():
+        if not np.isin(read_labels(label_path), _CAMVID_PEOPLE).any():
             found = sorted((camvid / "images").glob(f"{label_path.stem}.*"))
             pictures.extend(read_rgb(path) for path in found)
     return pictures
@@ -133,9 +152,10 @@ class SampleBank:
         self.backgrounds = backgrounds
 
     @classmethod
-    def load(cls, data: Path) -> SampleBank:
+    def load(cls, data: Path, *, bystander_share: float = 0.0) -> SampleBank:
         """Everything used for training the portrait networks, below `data`."""
-        samples = load_portraits(data, "train") + load_instance_people(data, "train")
+        samples = load_portraits(data, "train")
+        samples += load_instance_people(data, "train", bystander_share=bystander_share)
         rooms = [surroundings(s) for s in samples if s.source in ("vik", "meow")]
         backgrounds = load_backgrounds(data) + [room for room in rooms if room is not None]
         return cls(samples, backgrounds)

@@ -84,12 +84,12 @@ class Run:
     averaged: AveragedWeights
     optimizer: torch.optim.AdamW
     epoch: int = 0
-    best: float = 0.0
+    best: float = -1.0
 
     @classmethod
     def start(cls, network: nn.Module, config: TrainConfig) -> Run:
         """A run at epoch 0 with the present weights of `network`."""
-        network = network.to(memory_format=torch.channels_last)
+        network.to(memory_format=torch.channels_last)
         averaged = AveragedWeights(network, config.ema_decay)
         return cls(config, network, averaged, make_optimizer(network, config))
 

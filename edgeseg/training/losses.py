@@ -58,7 +58,8 @@ def segmentation_loss(
     fine = F.interpolate(logits[0], mask.shape[-2:], mode="bilinear", align_corners=False)
     loss = weighted_bce(fine, target, weight) + config.dice * dice_loss(fine, target, valid)
     for logit in logits[1:]:
-        share = F.adaptive_avg_pool2d(valid, logit.shape[-2:])
-        coarse = F.adaptive_avg_pool2d(target * valid, logit.shape[-2:]) / share.clamp_min(1e-3)
+        side = (logit.shape[-2], logit.shape[-1])
+        share = F.adaptive_avg_pool2d(valid, side)
+        coarse = F.adaptive_avg_pool2d(target * valid, side) / share.clamp_min(1e-3)
         loss = loss + config.coarse * weighted_bce(logit, coarse, share)
     return loss

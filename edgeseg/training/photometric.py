@@ -43,7 +43,7 @@ def side_light(image: Image, rng: np.random.Generator) -> Image:
     ys, xs = np.mgrid[0:height, 0:width].astype(np.float32)
     ramp = (xs / width - 0.5) * np.cos(angle) + (ys / height - 0.5) * np.sin(angle)
     factor = (1.0 + rng.uniform(0.2, 1.0) * ramp).astype(np.float32)
-    return np.clip(image * factor[..., None], 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(image * factor[..., None], 0, 255), np.uint8)
 
 
 def blur(image: Image, rng: np.random.Generator) -> Image:
@@ -76,7 +76,7 @@ def add_noise(image: Image, rng: np.random.Generator) -> Image:
     """Sensor noise, grey or coloured."""
     channels = 3 if rng.random() < 0.5 else 1
     noise = rng.standard_normal((*image.shape[:2], channels), np.float32)
-    return np.clip(image + noise * np.float32(rng.uniform(2, 11)), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(image + noise * np.float32(rng.uniform(2, 11)), 0, 255), np.uint8)
 
 
 def recompress(image: Image, rng: np.random.Generator) -> Image:
