@@ -34,7 +34,7 @@ def list_models(
     table = Table("model", "input", "precision", "size", "parameters", "person IoU", "title")
     for row in rows:
         table.add_row(row["model"], *_cells(row))
-    Console(soft_wrap=not sys.stdout.isatty()).print(table)
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
 
 
 @models_app.command("show")
