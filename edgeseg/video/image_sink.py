@@ -1,0 +1,94 @@
+"""Numbered pictures: PNG or JPEG files, one per frame."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from edgeseg.errors import SinkError, SinkRefused
+from edgeseg.ops.planes import to_bgr
+from edgeseg.types import U8, OutputInfo, Rendered
+from edgeseg.video.output_file import write_failed, write_whole
+from edgeseg.video.sequence import NumberedFiles
+
+JPEG_QUALITY = 95
+_SUFFIXES = (".png", ".jpg", ".jpeg")
+
+
+class ImageSequenceSink:
+    """Writes every frame as a picture of its own size. Implements Sink.
+
+    uri: ``folder/`` (``000000.png`` and so on in it), a pattern such as ``f_%06d.jpg``, or one
+    file name where the source is one picture. The number is the frame's index in its source.
+    Pictures with alpha become RGBA PNGs. Each file is there whole or not at all.
+    """
+
+    def __init__(self, uri: str) -> None:
+        """Raises SinkRefused for a name that cannot number pictures."""
+        self._uri = uri
+        self._files = NumberedFiles(uri)
+        self._alpha = False
+        self.written = 0
+        if self._files.suffix not in _SUFFIXES:
+            raise SinkRefused(
+                f"{uri}: expected one of {', '.join(_SUFFIXES)}, got {self._files.suffix!r}"
+            )
+
+    @property
+    def uri(self) -> str:
+        """The name it was asked for by."""
+        return self._uri
+
+    def open(self, info: OutputInfo) -> None:
+        """Checks names and folder; files come with frames. Raises SinkRefused."""
+        if info.alpha and self._files.suffix != ".png":
+            raise SinkRefused(
+                f"{self._uri}: {self._files.suffix} cannot carry transparency; use .png"
+            )
+        if not self._files.numbered and info.source.frames != 1:
+            stem, suffix = self._uri[: -len(self._files.suffix)], self._files.suffix
+            raise SinkRefused(
+                f"{self._uri} is one picture, the source has more; use {stem}_%06d{suffix}"
+            )
+        self._files.refuse(uri=self._uri, source=info.source.uri, overwrite=info.overwrite)
+        self._alpha = info.alpha
+
+    def write(self, item: Rendered) -> None:
+        """Writes one picture. Raises SinkError, when the disk is full for example."""
+        picture = to_bgr(item.picture, item.frame.color)
+        if self._alpha:
+            picture = _with_alpha(picture, item.picture.a)
+        path = self._files.path(item.frame.index)
+        content = encode_image(picture, self._files.suffix)
+        try:
+            self._files.make_folder()
+            write_whole(path, content)
+        except OSError as error:
+            raise write_failed(path, error, kept=f"{self.written} pictures are kept") from error
+        self.written += 1
+
+    def close(self) -> None:
+        """Takes back a folder that got no picture; pictures are whole already."""
+        self._files.remove_empty_folder()
+
+
+def encode_image(image: U8, suffix: str) -> bytes:
+    """Returns a picture's file content. Raises SinkError for sizes the format cannot hold.
+
+    PNG settings are OpenCV's own (level 1, RLE): 720p takes 40 ms and 0.6 MB, against 270 ms and
+    0.5 MB at level 6; no other setting measured was more than 20 % faster. JPEG takes 2 ms.
+    """
+    settings = [] if suffix == ".png" else [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+    try:
+        _, encoded = cv2.imencode(ext=suffix, img=image, params=settings)
+    except cv2.error as error:
+        height, width = image.shape[:2]
+        raise SinkError(f"a {width}x{height} picture cannot be written as {suffix}") from error
+    return bytes(encoded.tobytes())
+
+
+def _with_alpha(bgr: U8, alpha: U8 | None) -> U8:
+    if alpha is None:
+        alpha = np.full(bgr.shape[:2], 255, np.uint8)
+    out: U8 = np.dstack([bgr, alpha])
+    return out
