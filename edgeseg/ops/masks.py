@@ -1,0 +1,174 @@
+"""From a network's low-resolution matte to alpha planes that follow the picture's own edges."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from edgeseg.ops.image import shrink
+from edgeseg.ops.scratch import Scratch
+from edgeseg.types import F32, U8, Matte, Planes, Size
+
+_GRID = 240
+_RADIUS = 2
+_EPSILON = np.float32(
+    1e-4
+)  # variance of guide values in 0..1; a standard deviation of 2.5 grey levels
+
+
+@dataclass(frozen=True, slots=True)
+class Alpha:
+    """How much of each pixel is person, 0..255, for the Y plane and for the U and V planes.
+
+    luma: uint8 [H, W]. chroma: uint8 [(H+1)//2, (W+1)//2]. Exactly 0 and 255 away from edges.
+    """
+
+    luma: U8
+    chroma: U8
+
+
+def cut_out(
+    planes: Planes, matte: Matte, *, scratch: Scratch, feather: float = 1.0, refine: bool = True
+) -> Alpha:
+    """Returns the alpha of a picture and its matte, the edge at ``matte.threshold``.
+
+    feather: width of the soft edge; 0 cuts hard, 1 keeps what the matte and the picture give,
+    more widens it on both sides. refine: move the edge to where the picture's colours change.
+    The result lies in ``scratch`` and is valid until the thread's next call with it.
+    """
+    size = planes.size.chroma
+    if refine:
+        scores = guided(planes, matte.person, scratch)
+    else:
+        scores = _resize(matte.person, scratch.f32("scores", size))
+    chroma = scratch.u8("alpha.chroma", size)
+    _with_edge(scores, threshold=matte.threshold, feather=feather, out=chroma)
+    if feather > 1:
+        chroma = _widen(chroma, feather)
+    return Alpha(_enlarge(chroma, planes.size, scratch), chroma)
+
+
+def empty_alpha(size: Size) -> Alpha:
+    """Returns the alpha of a picture without a person."""
+    chroma = size.chroma
+    return Alpha(
+        np.zeros((size.height, size.width), np.uint8),
+        np.zeros((chroma.height, chroma.width), np.uint8),
+    )
+
+
+def guided(planes: Planes, person: F32, scratch: Scratch) -> F32:
+    """Returns scores as float32 at chroma size, their edges fitted to the picture's Y, U and V.
+
+    The fast guided filter (He, Sun, Ren 2013 and He, Sun 2015) with a colour guide: within each
+    small window the score is modelled as ``a . (Y, U, V) + b``. Coefficients are found on a grid
+    an eighth of a 720p picture, and applied at chroma size, where I420 has all three guides
+    without conversion. Measured on selfie-segmenter mattes at 128x128 against exact masks, in a
+    band of 15 px around the edge, mean error and IoU: bilinear .055 .910, guide Y .051 .919, guide
+    YUV .045 .930; the guide Y alone was worse than bilinear on still portraits, YUV was not.
+    Values far from every edge stay what they are; the result may leave 0..1 slightly.
+    """
+    size = planes.size.chroma
+    grid = _grid_size(size)
+    half_y = scratch.u8("guide.y", size)
+    cv2.resize(src=planes.y, dsize=tuple(size), dst=half_y, interpolation=cv2.INTER_LINEAR)
+    half = [half_y, planes.u, planes.v]
+    slopes, offset = _coefficients([shrink(plane, grid) for plane in half], _to_grid(person, grid))
+    out = _resize(offset, scratch.f32("scores", size))
+    guide, enlarged = scratch.f32("guide", size), scratch.f32("slope", size)
+    for slope, plane in zip(slopes, half, strict=True):
+        np.copyto(guide, plane)
+        cv2.accumulateProduct(src1=guide, src2=_resize(slope, enlarged), dst=out)
+    return out
+
+
+def _resize(scores: F32, out: F32) -> F32:
+    cv2.resize(src=scores, dsize=out.shape[::-1], dst=out, interpolation=cv2.INTER_LINEAR)
+    return out
+
+
+def _enlarge(chroma: U8, size: Size, scratch: Scratch) -> U8:
+    """Resizes a plane of chroma size to luma size; odd sizes are cut from the next even one."""
+    double = Size(chroma.shape[1] * 2, chroma.shape[0] * 2)
+    big = scratch.u8("alpha.luma", double)
+    cv2.resize(src=chroma, dsize=tuple(double), dst=big, interpolation=cv2.INTER_LINEAR)
+    return big[: size.height, : size.width]
+
+
+def _grid_size(chroma: Size) -> Size:
+    width, height = chroma
+    while max(width, height) > _GRID:
+        width, height = (width + 1) // 2, (height + 1) // 2
+    return Size(width, height)
+
+
+def _to_grid(person: F32, grid: Size) -> F32:
+    smaller = grid.width < person.shape[1] and grid.height < person.shape[0]
+    how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    out: F32 = cv2.resize(src=person, dsize=tuple(grid), interpolation=how)
+    return out
+
+
+def _coefficients(guides: list[U8], p: F32) -> tuple[list[F32], F32]:
+    """Returns slopes per guide level (0..255) and the offset, each float32 [h, w] on the grid."""
+    y, u, v = (guide * np.float32(1 / 255) - np.float32(0.5) for guide in guides)
+    my, mu, mv, mp = (_mean(x) for x in (y, u, v, p))
+    yy, uu, vv = (_mean(x * x) - m * m + _EPSILON for x, m in ((y, my), (u, mu), (v, mv)))
+    yu, yv, uv = _mean(y * u) - my * mu, _mean(y * v) - my * mv, _mean(u * v) - mu * mv
+    yp, up, vp = (_mean(x * p) - m * mp for x, m in ((y, my), (u, mu), (v, mv)))
+    ay, au, av = _solve(yy, yu, yv, uu, uv, vv, yp, up, vp)
+    offset = _mean(mp - ay * my - au * mu - av * mv)
+    slopes = [_mean(ay), _mean(au), _mean(av)]
+    offset -= 0.5 * (slopes[0] + slopes[1] + slopes[2])
+    return [slope * np.float32(1 / 255) for slope in slopes], offset
+
+
+def _solve(
+    yy: F32, yu: F32, yv: F32, uu: F32, uv: F32, vv: F32, yp: F32, up: F32, vp: F32
+) -> tuple[F32, F32, F32]:
+    """Solves the symmetric 3x3 system of every pixel by elimination (LDL), stable in float32."""
+    u_y, v_y = yu / yy, yv / yy
+    floor = np.float32(_EPSILON / 2)  # rounding must not make a pivot vanish
+    duu = np.maximum(uu - u_y * yu, floor)
+    duv = uv - u_y * yv
+    v_u = duv / duu
+    dvv = np.maximum(vv - v_y * yv - v_u * duv, floor)
+    ru = up - u_y * yp
+    rv = vp - v_y * yp - v_u * ru
+    av = rv / dvv
+    au = (ru - duv * av) / duu
+    ay = (yp - yu * au - yv * av) / yy
+    return ay, au, av
+
+
+def _mean(x: F32) -> F32:
+    side = 2 * _RADIUS + 1
+    out: F32 = cv2.blur(src=x, ksize=(side, side), borderType=cv2.BORDER_REPLICATE)
+    return out
+
+
+def _with_edge(scores: F32, *, threshold: float, feather: float, out: U8) -> None:
+    """Writes alpha: half at the threshold, with a slope that ends well inside 0..1."""
+    steepest = 1000.0
+    reach = 0.96 * min(threshold, 1 - threshold)  # scores of 0.02 and less are always background
+    gain = steepest if feather <= 0 else min(max(2 / feather, 0.5 / reach), steepest)
+    # addWeighted scales, shifts, rounds and saturates to uint8 in one pass.
+    cv2.addWeighted(
+        src1=scores,
+        alpha=255 * gain,
+        src2=scores,
+        beta=0,
+        gamma=255 * (0.5 - gain * threshold),
+        dst=out,
+        dtype=cv2.CV_8U,
+    )
+
+
+def _widen(alpha: U8, feather: float) -> U8:
+    """Softens the edge by a share of the picture's shorter side, 1 % per unit of feather."""
+    radius = round((feather - 1) * 0.005 * min(alpha.shape))
+    side = 2 * radius + 1
+    out: U8 = cv2.blur(src=alpha, ksize=(side, side), borderType=cv2.BORDER_REPLICATE)
+    return out
