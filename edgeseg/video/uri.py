@@ -109,7 +109,7 @@ def _folder(uri: str) -> SourceKind:
         f"it holds {', '.join(names[:3])}{' ...' if len(names) > 3 else ''}" if names else "empty"
     )
     raise SourceNotFound(
-        f"{uri}: no pictures in this folder ({held}); expected .png, .jpg, .bmp, .webp or .tif files"
+        f"{uri}: no pictures in this folder ({held}); expected .png, .jpg, .bmp, .webp or .tif"
     )
 
 
