@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from edgeseg.errors import ConfigError, ModelError
+from edgeseg.errors import ModelError
 
 models_app = typer.Typer(no_args_is_help=True)
 
@@ -66,15 +66,12 @@ def check(
     found = check_model(model)
     for line in found.passed:
         typer.echo(f"  ok  {line}", err=True)
-    for line in found.problems:
-        typer.echo(f" bad  {line}", err=True)
     if found.card is not None:
         typer.echo(found.card, nl=False)
     if found.problems:
         card = found.path.with_suffix(".yaml").name
         hint = f"; correct the printed card and save it as {card}" if found.card else ""
-        first = "; ".join(found.problems)
-        raise ConfigError(f"{found.path}: {first}{hint}")
+        raise ModelError(f"{found.path}: {'; '.join(found.problems)}{hint}")
     typer.echo(f"{found.path}: ready for edgeseg run --model {model}", err=True)
 
 
@@ -96,14 +93,13 @@ def _summary(loaded: Any) -> dict[str, Any]:
 def _cells(row: dict[str, Any]) -> list[str]:
     if "error" in row:
         return ["", "", "", "", "", row["error"]]
-    metrics = row["metrics"]
-    iou, parameters = metrics.get("macro_person_iou"), metrics.get("parameters")
+    iou, parameters = (row["metrics"].get(key) for key in ("macro_person_iou", "parameters"))
     return [
         row["input"],
         row["precision"],
         f"{row['bytes'] / 1e6:.1f} MB",
-        "" if parameters is None else f"{parameters / 1e6:.2f} M",
-        "" if iou is None else f"{iou:.3f}",
+        f"{parameters / 1e6:.2f} M" if isinstance(parameters, int) else "",
+        f"{iou:.3f}" if isinstance(iou, float) else "",
         row["title"],
     ]
 

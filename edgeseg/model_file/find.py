@@ -42,7 +42,8 @@ class ModelFile:
 
 def shipped_models() -> dict[str, Path]:
     """Returns the models that come with edgeseg: name -> file, sorted by name."""
-    return {path.stem: path for path in sorted(engines_dir().glob("*.onnx"))}
+    files = sorted(engines_dir().glob("*.onnx"), key=lambda path: path.stem)
+    return {path.stem: path for path in files}
 
 
 def load_model(name_or_path: str | Path) -> ModelFile:

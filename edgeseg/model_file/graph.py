@@ -143,6 +143,8 @@ def _default_opset(entry: memoryview) -> int:
 def _strip(model: bytes) -> bytes:
     view = memoryview(model)
     fields = list(_fields(view))
+    if all(f.number != _MODEL_GRAPH for f in fields):
+        raise _DamagedError
     ir_version = next((f.value for f in fields if f.number == _MODEL_IR), 0)
     if ir_version < STRIPPABLE_IR:
         return model  # such inputs are required there, and runtimes take them as constants
