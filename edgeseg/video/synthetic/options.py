@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -43,8 +44,10 @@ class SyntheticOptions:
     speed: float = 1.0
 
 
-def parse_uri(uri: str) -> SyntheticOptions:
-    """Reads a ``synthetic://`` address.
+def parse_uri(
+    uri: str, defaults: Mapping[str, Size | Fraction] = MappingProxyType({})
+) -> SyntheticOptions:
+    """Reads a ``synthetic://`` address; ``defaults`` are fields it may leave out.
 
     Raises: SourceNotFound for an unknown scene, ConfigError for a wrong option or value.
     """
@@ -54,7 +57,7 @@ def parse_uri(uri: str) -> SyntheticOptions:
         hint = near_match(scene, SCENES) or f"; known: {', '.join(SCENES)}"
         raise SourceNotFound(f"{uri}: no synthetic scene {scene!r}{hint}")
     given = _collect(uri, parse_qsl(parts.query, keep_blank_values=True))
-    options = SyntheticOptions(scene=scene, **given)
+    options = SyntheticOptions(scene=scene, **{**defaults, **given})
     both = options.cuts & options.repeats
     if both:
         raise ConfigError(f"{uri}: frame {min(both)} cannot be both cut and repeat; drop one")

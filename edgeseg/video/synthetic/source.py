@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
+from fractions import Fraction
 
+from edgeseg.config import SourceConfig
 from edgeseg.errors import SourceError
-from edgeseg.types import Frame, SourceCounters, SourceInfo
+from edgeseg.types import Frame, Size, SourceCounters, SourceInfo
 from edgeseg.video.synthetic.film import Film
-from edgeseg.video.synthetic.options import parse_uri
+from edgeseg.video.synthetic.options import SyntheticOptions, parse_uri
 
 
 class SyntheticSource:
     """Gives the frames of a ``synthetic://`` address; see the package's documentation.
 
-    >>> source = SyntheticSource("synthetic://shapes?size=64x48&frames=2")
+    The configuration's size and fps hold where the address names none, ``paced`` adds to it,
+    ``max_frames`` shortens it, and ``loop`` lets it go on beyond ``frames``.
+
+    >>> source = SyntheticSource.of("synthetic://shapes?size=64x48&frames=2")
     >>> [frame.index for frame in iter(source.read, None)]
     [0, 1]
     >>> source.close()
@@ -22,9 +28,9 @@ class SyntheticSource:
     Raises: SourceNotFound for an unknown scene, ConfigError for a wrong option or value.
     """
 
-    def __init__(self, uri: str) -> None:
-        self._uri = uri
-        self._options = options = parse_uri(uri)
+    def __init__(self, config: SourceConfig) -> None:
+        self._uri = uri = config.uri
+        self._options = options = _resolve(config)
         self._film: Film | None = Film(options)
         self._labels = self._film.labels
         self._stopped = threading.Event()
@@ -39,6 +45,11 @@ class SyntheticSource:
             live=options.paced,
             time_base=1 / options.fps,
         )
+
+    @staticmethod
+    def of(uri: str) -> SyntheticSource:
+        """Opens an address with nothing else configured."""
+        return SyntheticSource(SourceConfig(uri=uri))
 
     @property
     def info(self) -> SourceInfo:
@@ -100,3 +111,16 @@ class SyntheticSource:
             self._started_at = now
         due = self._started_at + float(index / self._options.fps)
         return max(0.0, due + stall - now)
+
+
+def _resolve(config: SourceConfig) -> SyntheticOptions:
+    """Returns the address's options with what else is configured."""
+    defaults: dict[str, Size | Fraction] = {}
+    if config.size is not None:
+        defaults["size"] = config.size
+    if config.fps is not None:
+        defaults["fps"] = Fraction(str(config.fps))
+    options = parse_uri(config.uri, defaults)
+    frames = 0 if config.loop else options.frames
+    limits = [n for n in (frames, config.max_frames) if n]
+    return replace(options, frames=min(limits, default=0), paced=options.paced or config.paced)
