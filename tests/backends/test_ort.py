@@ -1,0 +1,247 @@
+"""The ONNX Runtime backend on real graphs, and the rules every backend keeps."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper
+from tiny_onnx import GAIN, SIZE, embed, network, save, spec_for, tiny_model
+
+from edgeseg.backends import BACKENDS, OrtBackend, open_backend
+from edgeseg.backends.ort import GRAPH_LEVELS
+from edgeseg.errors import BackendUnavailable, ConfigError, ModelError, SpecMismatch
+from edgeseg.model_file import ModelFile, load_model, read_onnx
+from edgeseg.protocols import Backend, Tensor
+from edgeseg.types import F32
+
+
+def picture(level: int) -> dict[str, Tensor]:
+    return {"image": np.full((1, SIZE.height, SIZE.width, 3), level, np.uint8)}
+
+
+def expected(level: int) -> float:
+    return float(1 / (1 + np.exp(-GAIN * (level - 127.5))))
+
+
+def person(backend: Backend, level: int) -> F32:
+    return np.asarray(backend.infer(picture(level))["person"], np.float32)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> ModelFile:
+    return load_model(tiny_model(tmp_path_factory.mktemp("net") / "tiny.onnx"))
+
+
+@pytest.fixture(params=list(BACKENDS))
+def backend(request: pytest.FixtureRequest, model: ModelFile) -> Backend:
+    return open_backend(model, kind=request.param)
+
+
+class TestContract:
+    """What every entry of BACKENDS must do."""
+
+    def test_outputs_are_bound_by_name_and_right(self, backend: Backend) -> None:
+        for level in (0, 120, 140, 255):
+            outputs = backend.infer(picture(level))
+            assert list(outputs) == ["person"]
+            assert outputs["person"].shape == (1, 1, SIZE.height, SIZE.width)
+            np.testing.assert_allclose(person(backend, level), expected(level), atol=1e-5)
+
+    def test_outputs_belong_to_the_caller(self, backend: Backend) -> None:
+        first = backend.infer(picture(140))["person"]
+        kept = first.copy()
+        backend.infer(picture(20))
+        np.testing.assert_array_equal(first, kept)
+        first[:] = 0
+
+    def test_several_threads_share_it(self, backend: Backend) -> None:
+        levels = [int(level) for level in np.random.default_rng(0).integers(100, 156, 200)]
+        with ThreadPoolExecutor(4) as pool:
+            results = list(pool.map(lambda v: person(backend, v), levels))
+        for level, result in zip(levels, results, strict=True):
+            np.testing.assert_allclose(result, expected(level), atol=1e-5)
+
+    def test_info_describes_it(self, backend: Backend) -> None:
+        info = backend.info
+        assert (info.device, info.precision, info.threads) == ("cpu", "fp32", 1)
+        assert [(i.name, i.shape, i.dtype) for i in info.inputs] == [
+            ("image", (1, 24, 32, 3), "uint8")
+        ]
+        assert [(o.name, o.shape, o.dtype) for o in info.outputs] == [
+            ("person", (1, 1, 24, 32), "float32")
+        ]
+
+    @pytest.mark.parametrize(
+        ("inputs", "named"),
+        [
+            ({"picture": picture(1)["image"]}, "picture|image"),
+            ({"image": np.zeros((1, 3, 24, 32), np.uint8)}, "image"),
+            ({"image": np.zeros((1, 24, 32, 3), np.float32)}, "float|uint8"),
+        ],
+        ids=["name", "shape", "dtype"],
+    )
+    def test_wrong_inputs_are_named(
+        self, backend: Backend, inputs: dict[str, Tensor], named: str
+    ) -> None:
+        with pytest.raises(ModelError, match=rf"tiny\.onnx: the network failed: .*({named})"):
+            backend.infer(inputs)
+
+    def test_it_warms_up_and_closes(self, backend: Backend) -> None:
+        backend.warm_up()
+        backend.close()
+
+
+def test_open_backend_names_what_it_knows(model: ModelFile) -> None:
+    with pytest.raises(ConfigError, match=r"unknown backend 'onnxrt'; did you mean 'onnxruntime'"):
+        open_backend(model, kind="onnxrt")
+    assert open_backend(model).info.name == "onnxruntime"
+
+
+def test_auto_lists_why_each_candidate_failed(
+    model: ModelFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def absent(model: ModelFile, threads: int, level: str) -> Backend:
+        raise BackendUnavailable("driver 12.1 is too old")
+
+    def refuses(model: ModelFile, threads: int, level: str) -> Backend:
+        raise ModelError("no kernel for Resize")
+
+    monkeypatch.setitem(BACKENDS, "onnxruntime", absent)
+    with pytest.raises(BackendUnavailable, match=r"^driver 12\.1 is too old$"):
+        open_backend(model)
+    monkeypatch.setitem(BACKENDS, "other", absent)
+    with pytest.raises(
+        BackendUnavailable,
+        match=r"^no backend runs tiny\.onnx: onnxruntime: driver .* old; other: driver .* old$",
+    ):
+        open_backend(model)
+    monkeypatch.setitem(BACKENDS, "other", refuses)
+    with pytest.raises(ModelError, match=r"onnxruntime: driver .*; other: no kernel for Resize"):
+        open_backend(model)
+
+
+def test_auto_goes_on_to_the_next_candidate(
+    model: ModelFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def absent(model: ModelFile, threads: int, level: str) -> Backend:
+        raise BackendUnavailable("not here")
+
+    working = BACKENDS["onnxruntime"]
+    monkeypatch.setitem(BACKENDS, "onnxruntime", absent)
+    monkeypatch.setitem(BACKENDS, "second", working)
+    assert open_backend(model).info.name == "onnxruntime"
+
+
+def test_providers_are_asserted(model: ModelFile) -> None:
+    with pytest.raises(BackendUnavailable, match=r"has no NoSuchExecutionProvider \(it has .*CPU"):
+        OrtBackend(model, providers=["NoSuchExecutionProvider", "CPUExecutionProvider"])
+
+
+def test_an_unknown_graph_level_is_refused(model: ModelFile) -> None:
+    with pytest.raises(ConfigError, match="unknown graph level 'basics'; did you mean 'basic'"):
+        OrtBackend(model, graph_level="basics")  # type: ignore[arg-type]
+
+
+def test_graph_levels_give_the_same_answer(model: ModelFile) -> None:
+    results = [person(OrtBackend(model, graph_level=level), 133) for level in GRAPH_LEVELS]
+    np.testing.assert_allclose(results[0], results[1], atol=1e-6)
+
+
+def test_weights_listed_as_inputs_are_folded(tmp_path: Path) -> None:
+    path = tiny_model(tmp_path / "old.onnx", weights_as_inputs=True)
+    backend = OrtBackend(load_model(path))
+    assert [i.name for i in backend.info.inputs] == ["image"]
+    assert [i.name for i in backend._session.get_overridable_initializers()] == []
+    np.testing.assert_allclose(person(backend, 140), expected(140), atol=1e-5)
+
+
+def test_external_weights_are_found_beside_the_file(tmp_path: Path) -> None:
+    model = embed(network(weights_as_inputs=True), spec_for())
+    path = tmp_path / "external.onnx"
+    onnx.save_model(
+        model, str(path), save_as_external_data=True, location="weights.bin", size_threshold=0
+    )
+    assert (tmp_path / "weights.bin").is_file()
+    backend = OrtBackend(load_model(path))
+    np.testing.assert_allclose(person(backend, 140), expected(140), atol=1e-5)
+
+
+def test_what_the_runtime_cannot_load_gets_one_line(tmp_path: Path) -> None:
+    unknown = network()
+    unknown.graph.node[1].op_type = "NoSuchOperator"
+    path = save(tmp_path / "op.onnx", unknown, spec_for())
+    with pytest.raises(
+        ModelError, match=r"op\.onnx: onnxruntime \S+ cannot load it .*NoSuchOperator"
+    ) as caught:
+        OrtBackend(load_model(path))
+    assert "\n" not in str(caught.value)
+    newer = network()
+    newer.opset_import[0].version = 999
+    path = save(tmp_path / "opset.onnx", newer, spec_for())
+    with pytest.raises(ModelError, match=r"opset\.onnx: .* cannot load it \(opset 999, IR 8\): "):
+        OrtBackend(load_model(path))
+
+
+def test_a_network_that_fails_while_running_gets_one_line(tmp_path: Path) -> None:
+    model = network()
+    bad = helper.make_node("Reshape", ["float", "shape"], ["planar_bad"])
+    model.graph.initializer.append(
+        helper.make_tensor("shape", onnx.TensorProto.INT64, [4], [1, 3, 5, 7])
+    )
+    model.graph.node.insert(1, bad)
+    model.graph.output[0].name = "planar_bad"
+    free = onnx.TensorProto.FLOAT
+    model.graph.output[0].CopyFrom(helper.make_tensor_value_info("planar_bad", free, [1, 3, 5, 7]))
+    model.graph.input[0].CopyFrom(
+        helper.make_tensor_value_info("image", onnx.TensorProto.UINT8, [1, None, None, 3])
+    )
+    output = spec_for().outputs[0].model_copy(update={"name": "planar_bad", "channel": 0})
+    path = save(tmp_path / "bad.onnx", model, spec_for(outputs=(output,)))
+    backend = OrtBackend(load_model(path))
+    with pytest.raises(ModelError, match=r"bad\.onnx: the network failed: .*[Rr]eshape") as caught:
+        backend.infer(picture(1))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_recipe_the_loaded_graph_contradicts_is_refused(model: ModelFile) -> None:
+    other = replace(model, spec=spec_for(dtype="float32"))
+    with pytest.raises(SpecMismatch, match=r"recipe and loaded graph differ: input\.dtype"):
+        OrtBackend(other)
+
+
+def test_shapes_the_file_leaves_out_are_checked_after_loading(tmp_path: Path) -> None:
+    model = network("pair")
+    del model.graph.output[0].type.tensor_type.shape.dim[:]
+    model.graph.output[0].type.tensor_type.ClearField("shape")
+    path = save(tmp_path / "free.onnx", model, spec_for("probability"))
+    assert read_onnx(path.read_bytes(), where="f").outputs[0].shape == ()
+    with pytest.raises(SpecMismatch, match=r"output 'person' has 2 channels"):
+        OrtBackend(load_model(path))
+
+
+def test_threads_do_not_spin_after_a_run(tmp_path: Path) -> None:
+    path = tiny_model(tmp_path / "big.onnx", size=SIZE._replace(width=640, height=480))
+    backend = OrtBackend(load_model(path), threads=2)
+    feeds: dict[str, Tensor] = {"image": np.zeros((1, 480, 640, 3), np.uint8)}
+    backend.infer(feeds)
+    time.sleep(0.1)
+    before = time.process_time()
+    time.sleep(0.3)
+    assert time.process_time() - before < 0.05
+
+
+def test_closing_does_not_break_a_call_that_runs(tmp_path: Path) -> None:
+    path = tiny_model(tmp_path / "big.onnx", size=SIZE._replace(width=1280, height=960))
+    backend = OrtBackend(load_model(path))
+    feeds: dict[str, Tensor] = {"image": np.full((1, 960, 1280, 3), 255, np.uint8)}
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(backend.infer, feeds)
+        time.sleep(0.002)
+        backend.close()
+        assert running.result()["person"].shape == (1, 1, 960, 1280)

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import json
+import stat
+import time
+from pathlib import Path
+
+import pytest
+from tiny_onnx import tiny_model
+
+from edgeseg.backends import tuning
+from edgeseg.backends.tuning import Measured, Tuning, autotune, choose, default_cache, measure
+from edgeseg.errors import ModelError
+from edgeseg.model_file import ModelFile, load_model
+from edgeseg.types import Size
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> ModelFile:
+    return load_model(tiny_model(tmp_path / "tiny.onnx"))
+
+
+@pytest.mark.parametrize(
+    ("timed", "cores", "live", "threads", "workers"),
+    [
+        ({1: 6.0}, 2, False, 1, 2),  # fast: a worker per core
+        ({1: 6.0}, 16, True, 1, 8),  # and no more than eight
+        ({1: 60.0, 2: 42.0}, 2, False, 1, 2),  # a file: 2 x 1 makes 33 a second, 1 x 2 makes 24
+        ({1: 60.0, 2: 42.0}, 2, True, 2, 1),  # live: 42 ms is sooner
+        ({1: 60.0, 2: 55.0}, 2, True, 1, 2),  # live: not worth it
+        ({1: 60.0, 2: 30.0}, 2, False, 2, 1),  # equal rates: fewer frames in flight
+        ({1: 200.0, 2: 110.0, 4: 60.0, 8: 55.0}, 8, True, 4, 2),
+        ({1: 200.0, 2: 110.0, 4: 60.0, 8: 24.0}, 8, False, 8, 1),
+    ],
+)
+def test_choice(
+    timed: dict[int, float], cores: int, live: bool, threads: int, workers: int
+) -> None:
+    chosen = choose(Measured("all", timed), cores=cores, live=live)
+    assert (chosen.threads, chosen.workers) == (threads, workers)
+    assert chosen.network_ms == timed[threads]
+
+
+def test_given_threads_and_workers_are_kept(model: ModelFile, tmp_path: Path) -> None:
+    cache = tmp_path / "t.json"
+    chosen = autotune(model, live=False, threads=2, workers=3, cores=2, cache=cache)
+    assert (chosen.threads, chosen.workers) == (2, 3)
+    assert autotune(model, live=False, threads=1, cores=4, cache=cache).workers == 4
+    assert autotune(model, live=False, workers=5, cores=2, cache=cache).workers == 5
+
+
+def test_measuring_a_fast_network_is_short_and_tries_one_thread(model: ModelFile) -> None:
+    started = time.perf_counter()
+    measured = measure(model, cores=2)
+    assert time.perf_counter() - started < 1.5
+    assert list(measured.network_ms) == [1]
+    assert 0 < measured.network_ms[1] < tuning.FAST_MS
+
+
+def test_a_slow_network_is_tried_with_more_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tuning, "FAST_MS", 0.0)
+    model = load_model(tiny_model(tmp_path / "big.onnx", size=Size(320, 240)))
+    assert list(measure(model, cores=2).network_ms) == [1, 2]
+    assert list(measure(model, cores=6).network_ms) == [1, 2, 4, 6]
+    monkeypatch.setattr(tuning, "BUDGET_S", 0.0)
+    assert list(measure(model, cores=6).network_ms) == [1]
+
+
+def test_the_second_time_comes_from_the_cache(
+    model: ModelFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "deep" / "folder" / "tuning.json"
+    first = autotune(model, live=False, cores=2, cache=cache)
+    assert isinstance(first, Tuning)
+    entries = json.loads(cache.read_text())
+    (key,) = entries
+    for part in (model.sha256, "onnxruntime", "2 cores"):
+        assert part in key
+    assert [p.name for p in cache.parent.iterdir()] == ["tuning.json"]
+
+    def must_not(*args: object, **options: object) -> Measured:
+        raise AssertionError("measured again")
+
+    monkeypatch.setattr(tuning, "measure", must_not)
+    assert autotune(model, live=False, cores=2, cache=cache) == first
+    with pytest.raises(AssertionError, match="measured again"):
+        autotune(model, live=False, cores=3, cache=cache)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[1, 2]",
+        '{"KEY": 5}',
+        '{"KEY": {"graph_level": "all"}}',
+        '{"KEY": {"graph_level": "bad", "network_ms": {"1": 2.0}}}',
+        '{"KEY": {"graph_level": "all", "network_ms": {"x": 2.0}}}',
+        '{"KEY": {"graph_level": "all", "network_ms": {"1": -1}}}',
+        '{"KEY": {"graph_level": "all", "network_ms": {}}}',
+        '{"KEY": {"graph_level": "all", "network_ms": [1]}}',
+    ],
+)
+def test_a_damaged_cache_is_ignored_and_mended(
+    model: ModelFile, tmp_path: Path, content: str
+) -> None:
+    cache = tmp_path / "tuning.json"
+    key = tuning._cache_key(model, 2)
+    cache.write_text(content.replace("KEY", key), encoding="utf-8")
+    assert autotune(model, live=False, cores=2, cache=cache).threads == 1
+    assert json.loads(cache.read_text())[key]["graph_level"] in ("all", "basic")
+
+
+def test_entries_of_other_models_are_kept(model: ModelFile, tmp_path: Path) -> None:
+    cache = tmp_path / "tuning.json"
+    cache.write_text('{"other": {"graph_level": "all", "network_ms": {"1": 2.0}}}')
+    autotune(model, live=False, cores=2, cache=cache)
+    assert "other" in json.loads(cache.read_text())
+
+
+def test_an_unwritable_cache_is_no_error(model: ModelFile, tmp_path: Path) -> None:
+    in_the_way = tmp_path / "file"
+    in_the_way.write_text("")
+    assert autotune(model, live=False, cores=2, cache=in_the_way / "t.json").threads == 1
+    folder = tmp_path / "locked"
+    folder.mkdir()
+    folder.chmod(stat.S_IRUSR | stat.S_IXUSR)
+    assert autotune(model, live=False, cores=2, cache=folder / "t.json").threads == 1
+    folder.chmod(stat.S_IRWXU)
+
+
+def test_the_cache_lies_in_the_user_s_cache_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert default_cache() == tmp_path / "edgeseg" / "tuning.json"
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")  # to be ignored by the XDG rules
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert default_cache() == tmp_path / "home" / ".cache" / "edgeseg" / "tuning.json"
+
+
+def test_no_home_means_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    assert default_cache() is None
+
+
+def test_a_model_that_does_not_load_says_so(model: ModelFile, tmp_path: Path) -> None:
+    broken = ModelFile(model.path, model.spec, model.graph, "other", None, model.data[:-30])
+    with pytest.raises(ModelError):
+        autotune(broken, live=False, cores=2, cache=tmp_path / "t.json")
