@@ -60,7 +60,7 @@ def choose_codec(suffix: str, config: OutputConfig, *, alpha: bool, live: bool) 
         options |= {"crf": str(min(63, config.crf + 7)), "auto-alt-ref": "0"}
         return Codec("libvpx-vp9", "yuva420p" if alpha else "yuv420p", options)
     if alpha:
-        return Codec("prores", _TEN_BIT) if suffix == ".mov" else None
+        return Codec("prores", _TEN_BIT, even=True) if suffix == ".mov" else None
     options = {"preset": config.preset, "crf": str(config.crf)}
     if live:
         options["tune"] = "zerolatency"
@@ -143,8 +143,13 @@ def _copy_padded(source: U8 | None, target: NDArray[np.uint8]) -> None:
         return
     height, width = source.shape
     np.copyto(target[:height, :width], source)
+    _repeat_edge(target, width, height)
+
+
+def _repeat_edge(target: NDArray[T], width: int, height: int) -> None:
+    """Fills what is right of ``width`` and below ``height`` with the last column and row."""
     if width < target.shape[1]:
-        target[:height, width:] = source[:, -1:]
+        target[:height, width:] = target[:height, width - 1 : width]
     if height < target.shape[0]:
         target[height:] = target[height - 1]
 
@@ -152,14 +157,17 @@ def _copy_padded(source: U8 | None, target: NDArray[np.uint8]) -> None:
 def _fill_ten_bit(frame: av.VideoFrame, planes: Planes, color: ColorSpace) -> None:
     """Writes 4:4:4 ten-bit limited range, the only one ProRes players know."""
     luma, chroma, alpha = _ten_bit_tables(color.full_range)
-    y, u, v, a = (_rows(plane, np.dtype(np.uint16)) for plane in frame.planes)
-    np.take(luma, planes.y, out=y)
-    for source, target in ((planes.u, u), (planes.v, v)):
-        np.take(chroma, _double(source)[: y.shape[0], : y.shape[1]], out=target)
+    width, height = planes.size
+    targets = [_rows(plane, np.dtype(np.uint16)) for plane in frame.planes]
+    for target, source in zip(targets[1:3], (planes.u, planes.v), strict=True):
+        np.take(chroma, _double(source)[: target.shape[0], : target.shape[1]], out=target)
+    np.take(luma, planes.y, out=targets[0][:height, :width])
     if planes.a is None:
-        a[...] = 1023
+        targets[3][...] = 1023
     else:
-        np.take(alpha, planes.a, out=a)
+        np.take(alpha, planes.a, out=targets[3][:height, :width])
+    for target in targets:
+        _repeat_edge(target, width, height)
 
 
 def _double(chroma: U8) -> U8:

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgeseg.errors import SinkRefused
+from edgeseg.video.sink_uri import SinkKind, classify_sink, parse_sink
+
+
+@pytest.mark.parametrize(
+    ("uri", "kind", "path"),
+    [
+        ("out.mp4", SinkKind.VIDEO, "out.mp4"),
+        ("deep/er/OUT.MOV", SinkKind.VIDEO, "deep/er/OUT.MOV"),
+        ("a.b.mkv", SinkKind.VIDEO, "a.b.mkv"),
+        ("out.webm", SinkKind.VIDEO, "out.webm"),
+        ("C:\\clips\\out.mp4", SinkKind.VIDEO, "C:\\clips\\out.mp4"),
+        ("folder/", SinkKind.IMAGES, "folder/"),
+        ("folder.d/", SinkKind.IMAGES, "folder.d/"),
+        ("f_%06d.png", SinkKind.IMAGES, "f_%06d.png"),
+        ("x/f_%d.JPG", SinkKind.IMAGES, "x/f_%d.JPG"),
+        ("one.jpeg", SinkKind.IMAGES, "one.jpeg"),
+        ("masks:labels/", SinkKind.MASKS, "labels/"),
+        ("masks:labels", SinkKind.MASKS, "labels"),
+        ("window://", SinkKind.WINDOW, ""),
+        ("null://", SinkKind.NULL, ""),
+    ],
+)
+def test_forms(uri: str, kind: SinkKind, path: str) -> None:
+    assert parse_sink(uri) == (kind, path)
+    assert classify_sink(uri) is kind
+
+
+def test_an_existing_folder_needs_no_slash(tmp_path: Path) -> None:
+    assert classify_sink(str(tmp_path)) is SinkKind.IMAGES
+
+
+@pytest.mark.parametrize(
+    ("uri", "hint"),
+    [
+        ("out.mp3", "did you mean '.mp4'"),
+        ("out.pgn", "did you mean '.png'"),
+        ("windw://", "did you mean 'window://'"),
+        ("mask:labels/", "did you mean 'masks:'"),
+        ("out", "for a folder of pictures write out/"),
+        ("virtualcam://", "known: out.mp4"),
+        ("coco:file.json", "known: out.mp4"),
+        ("csv:file.csv", "known: out.mp4"),
+        ("rtsp://host/x.mp4", "known: out.mp4"),
+        ("", "known: out.mp4"),
+        ("masks:", "expected a folder after masks:"),
+        ("window://x", "takes nothing after it, got 'x'"),
+        ("null://a.mp4", "takes nothing after it"),
+    ],
+)
+def test_refusals_name_the_nearest_form(uri: str, hint: str) -> None:
+    with pytest.raises(SinkRefused) as caught:
+        classify_sink(uri)
+    assert hint in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert caught.value.exit_code == 2
