@@ -44,6 +44,7 @@ class PortraitNet(nn.Module):
         self.merge16 = Merge(64, 96, 48)
         self.merge8 = Merge(48, 32, 32)
         self.merge4 = Merge(32, 24, 16)
+        self.coarse_heads = nn.ModuleList(nn.Conv2d(c, 1, 1) for c in (16, 32, 48))
         self.skip2 = conv_bn(16, 16)
         self.head = nn.Sequential(
             nn.ReLU(inplace=True),
@@ -56,8 +57,14 @@ class PortraitNet(nn.Module):
         load_features(self.backbone, state)
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """Logits of `image` [N, 3, H, W]: a list with one [N, 1, H/2, W/2]."""
+        """Logits of `image` [N, 3, H, W], finest first: strides 2, 4, 8, 16.
+
+        The coarser ones exist to be supervised in training; an export leaves them out.
+        """
         f2, f4, f8, f16, f32 = self.backbone(image, self.taps)
-        x = self.merge16(self.context(f32), f16)
-        x = self.merge4(self.merge8(x, f8), f4)
-        return [self.head(upsample2(x) + self.skip2(f2))]
+        x16 = self.merge16(self.context(f32), f16)
+        x8 = self.merge8(x16, f8)
+        x4 = self.merge4(x8, f4)
+        fine = self.head(upsample2(x4) + self.skip2(f2))
+        coarse = (head(x) for head, x in zip(self.coarse_heads, (x4, x8, x16), strict=True))
+        return [fine, *coarse]

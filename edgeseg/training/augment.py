@@ -14,6 +14,7 @@ from edgeseg.training.geometry import (
     View,
     far_view,
     keep_inside,
+    person_box,
     upper_view,
     warp_image,
     warp_mask,
@@ -26,6 +27,7 @@ Image = NDArray[np.uint8]
 Mask = NDArray[np.uint8]
 Pair = tuple[Image, Mask]
 _MOST_DEGREES = 20.0
+_LEAST_MAIN_HEIGHT = 0.5  # of the frame, for others to count as bystanders
 
 
 def training_sample(
@@ -42,8 +44,10 @@ def training_sample(
         view = random_turn(random_view(sample, rng, config), rng, config)
         view = keep_inside(view, sample.mask)
         image, mask = warp_image(sample.image, view, size), warp_mask(sample.mask, view, size)
+    if rng.random() < config.bystanders:
+        image = with_bystanders(image, mask, bank, rng)
     if rng.random() < config.second_person:
-        image, mask = with_second_person(image, mask, bank, rng, config)
+        image, mask = with_second_person(image, mask, bank, rng)
     if rng.random() < config.occluder:
         image, mask = with_occluder(image, mask, bank.background(rng), rng)
     return change_photo(image, rng, config), mask
@@ -126,27 +130,59 @@ def on_new_background(
     return blend_person(scene, person, mask, rng), mask
 
 
+def placed(patch: NDArray[np.uint8], left: int, top: int, size: int) -> NDArray[np.uint8]:
+    """`patch` at (left, top) of an otherwise black square of side `size`, cut at its border."""
+    canvas = np.zeros((size, size, *patch.shape[2:]), np.uint8)
+    height, width = patch.shape[:2]
+    x0, x1, y0, y1 = max(left, 0), min(left + width, size), max(top, 0), min(top + height, size)
+    if x0 < x1 and y0 < y1:
+        canvas[y0:y1, x0:x1] = patch[y0 - top : y1 - top, x0 - left : x1 - left]
+    return canvas
+
+
 def with_second_person(
-    image: Image, mask: Mask, bank: SampleBank, rng: np.random.Generator, config: AugmentConfig
+    image: Image, mask: Mask, bank: SampleBank, rng: np.random.Generator
 ) -> Pair:
-    """Another person pasted at the bottom edge, in front of or behind the first."""
+    """Another person of similar size at the bottom edge, in front of or behind the first."""
     size = len(mask)
-    source = ("vik", "ccp", "celeb", "meow")[int(rng.integers(4))]
-    if source not in bank.by_source:
-        return image, mask
-    sample = bank.draw(source, rng)
+    sample = bank.draw(_any_of(("vik", "ccp", "celeb", "meow"), bank, rng), rng)
     view = keep_inside(upper_view(sample.mask, rng), sample.mask, slack=0.0)
-    side = int(size * rng.uniform(0.3, 0.8))
+    side = int(size * rng.uniform(0.5, 0.95))
     person, other = cut_out(sample, replace(view, mirrored=bool(rng.random() < 0.5)), side)
-    x = int(rng.integers(-side // 4, size - 3 * side // 4))
-    placed, placed_mask = np.zeros_like(image), np.zeros_like(mask)
-    left, right = max(x, 0), min(x + side, size)
-    placed[size - side :, left:right] = person[:, left - x : right - x]
-    placed_mask[size - side :, left:right] = other[:, left - x : right - x]
-    if rng.random() < 0.6:
-        placed_mask[mask != 0] = 0
-    blended = blend_person(image, placed, placed_mask, rng)
-    return blended, np.where(placed_mask != 0, placed_mask, mask)
+    left = int(rng.integers(-side // 3, size - 2 * side // 3))
+    behind = rng.random() < 0.6
+    person, other = placed(person, left, size - side, size), placed(other, left, size - side, size)
+    if behind:
+        other[mask != 0] = 0
+    blended = blend_person(image, person, other, rng)
+    return blended, np.where(other != 0, other, mask)
+
+
+def with_bystanders(image: Image, mask: Mask, bank: SampleBank, rng: np.random.Generator) -> Image:
+    """Passers-by far behind a person who fills the frame; they are background."""
+    size = len(mask)
+    _, top, _, bottom = person_box(mask)
+    if not (mask == 1).any() or bottom - top < _LEAST_MAIN_HEIGHT * size:
+        return image
+    for _ in range(int(rng.integers(1, 4))):
+        sample = bank.draw(_any_of(("ccp", "ccp", "vik"), bank, rng), rng)
+        x0, y0, x1, y1 = person_box(sample.mask)
+        reach = 1.1 * max(y1 - y0, x1 - x0)
+        mirrored = bool(rng.random() < 0.5)
+        view = View((x0 + x1) / 2, (y0 + y1) / 2, reach, reach, mirrored=mirrored)
+        side = max(8, int((bottom - top) * rng.uniform(0.15, 0.5)))
+        person, other = cut_out(sample, view, side)
+        left = int(rng.uniform(-0.3 * side, size - 0.7 * side))
+        upper = int(rng.uniform(0.35, 1.0) * size) - side
+        person, other = placed(person, left, upper, size), placed(other, left, upper, size)
+        other[mask != 0] = 0
+        image = blend_person(image, person, other, rng)
+    return image
+
+
+def _any_of(sources: tuple[str, ...], bank: SampleBank, rng: np.random.Generator) -> str:
+    known = [source for source in sources if source in bank.by_source]
+    return known[int(rng.integers(len(known)))]
 
 
 def with_occluder(image: Image, mask: Mask, texture: Image, rng: np.random.Generator) -> Pair:

@@ -21,10 +21,11 @@ class AugmentConfig(_Frozen):
     whole_view: Share = 0.45
     upper_view: Share = 0.35
     rotate: Share = 0.4
-    paste_background: Share = 0.4
+    paste_background: Share = 0.35
     second_person: Share = 0.1
-    occluder: Share = 0.08
-    low_light: Share = 0.08
+    bystanders: Share = 0.2
+    occluder: Share = 0.06
+    low_light: Share = 0.06
     blur: Share = 0.2
     noise: Share = 0.25
     jpeg: Share = 0.25
@@ -53,7 +54,7 @@ class TrainConfig(_Frozen):
     cooldown_sizes: tuple[int, ...] = (192, 224, 256)
     validation_size: int = 224
     learning_rate: float = 2e-3
-    backbone_scale: float = 0.3
+    backbone_scale: float = 0.5
     weight_decay: float = 0.01
     clip_norm: float = 5.0
     ema_decay: float = 0.998
@@ -61,6 +62,7 @@ class TrainConfig(_Frozen):
     bystander_share: Share = 0.0
     """People smaller than this share of the picture's largest are ignored (instances/ only)."""
     augment: AugmentConfig = AugmentConfig()
+    cooldown_augment: AugmentConfig = AugmentConfig()
     loss: LossConfig = LossConfig()
 
 

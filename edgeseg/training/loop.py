@@ -127,9 +127,10 @@ def training_batches(
     order = balanced_sources(config.mixture, config.samples_per_epoch, rng)
     cooling = epoch >= config.epochs - config.cooldown_epochs
     sizes = config.cooldown_sizes if cooling else config.sizes
+    augment = config.cooldown_augment if cooling else config.augment
     for names in batches(order, config.batch_size):
         size = int(rng.choice(sizes))
-        pairs = [training_sample(name, bank, size, rng, config.augment) for name in names]
+        pairs = [training_sample(name, bank, size, rng, augment) for name in names]
         images, masks = zip(*pairs, strict=True)
         yield torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(masks))
 

@@ -15,7 +15,7 @@ def change_tone(image: Image, rng: np.random.Generator, *, low_light: bool) -> I
     """Random gamma, contrast, brightness and white balance, as one table per channel."""
     x = np.linspace(0.0, 1.0, 256, dtype=np.float32)
     gamma = np.exp(rng.normal(0.0, 0.25))
-    gain = rng.uniform(0.2, 0.5) if low_light else np.exp(rng.normal(0.0, 0.18))
+    gain = rng.uniform(0.3, 0.6) if low_light else np.exp(rng.normal(0.0, 0.18))
     shift = rng.normal(0.0, 0.04)
     tables = []
     for _ in range(3):

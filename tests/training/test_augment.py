@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgeseg.training.augment import training_sample
+from edgeseg.training.augment import placed, training_sample, with_bystanders
 from edgeseg.training.config import AugmentConfig
 from edgeseg.training.datasets import NO_PERSON, Sample, SampleBank
 from edgeseg.training.geometry import View, keep_inside, person_box, warp_image, warp_mask
@@ -38,7 +39,7 @@ def redness(image: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 @pytest.mark.parametrize("source", ["ccp", "celeb", "vik"])
 def test_every_change_keeps_picture_and_mask_together(bank: SampleBank, source: str) -> None:
-    config = AugmentConfig(second_person=0.5, occluder=0.5, **STILL)
+    config = AugmentConfig(second_person=0.5, occluder=0.5, bystanders=0.0, **STILL)
     worst = 0.0
     for seed in range(30):
         rng = np.random.default_rng(seed)
@@ -51,6 +52,35 @@ def test_every_change_keeps_picture_and_mask_together(bank: SampleBank, source: 
         if not grey:
             worst = max(worst, float((redness(image) != (mask == 1)).mean()))
     assert worst < 0.06  # feathered and eroded edges, nothing more
+
+
+def test_bystanders_are_drawn_behind_the_person_and_stay_background(bank: SampleBank) -> None:
+    sample = bank.by_source["celeb"][0]
+    image = with_bystanders(sample.image, sample.mask, bank, np.random.default_rng(1))
+    person = sample.mask == 1
+    inner = cv2.erode(src=person.astype(np.uint8), kernel=np.ones((9, 9), np.uint8)).astype(bool)
+    assert np.array_equal(image[inner], sample.image[inner])
+    assert redness(image)[~person].any()
+
+
+def test_no_bystanders_behind_a_small_person(bank: SampleBank) -> None:
+    sample = red_person(64, 64, "celeb")
+    small = np.zeros_like(sample.mask)
+    small[40:60, 20:30] = 1
+    assert np.array_equal(
+        with_bystanders(sample.image, small, bank, np.random.default_rng(1)), sample.image
+    )
+
+
+@pytest.mark.parametrize(("left", "top"), [(-2, -1), (3, 3), (0, 0), (9, 9), (-9, 0)])
+def test_patches_are_cut_at_the_border(left: int, top: int) -> None:
+    patch = np.full((2, 3), 7, np.uint8)
+    expected = np.zeros((20, 20), np.uint8)
+    expected[8 + top : 10 + top, 8 + left : 11 + left] = 7
+    if -3 < left < 4 and -2 < top < 4:
+        assert np.array_equal(placed(patch, left, top, 4), expected[8:12, 8:12])
+    else:
+        assert not placed(patch, left, top, 4).any()
 
 
 def test_frames_without_a_person_are_empty(bank: SampleBank) -> None:

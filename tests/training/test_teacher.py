@@ -11,7 +11,7 @@ pytest.importorskip("torch", reason="models need the [train] extra (PyTorch)")
 pytest.importorskip("onnx", reason="export needs the [train] extra (onnx)")
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from edgeseg.models.export import Deployed, write_model
 from edgeseg.spec import InputSpec, ModelSpec, OutputSpec
@@ -19,18 +19,12 @@ from edgeseg.training.teacher import Ensemble
 from edgeseg.types import Size
 
 
-class Constant(nn.Module):
-    """The same logit everywhere, at stride 2."""
-
-    def __init__(self, logit: float) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(3, 1, 1, stride=2)
-        nn.init.zeros_(self.conv.weight)
-        nn.init.constant_(self.conv.bias, logit)
-
-    def forward(self, image: Tensor) -> Tensor:
-        out: Tensor = self.conv(image)
-        return out
+def constant(logit: float) -> nn.Module:
+    """A network that gives the same logit everywhere, at stride 2."""
+    conv = nn.Conv2d(3, 1, 1, stride=2)
+    nn.init.zeros_(conv.weight)
+    nn.init.constant_(conv.bias, logit)
+    return nn.Sequential(conv)
 
 
 def test_teachers_are_averaged_at_the_students_size(tmp_path: Path) -> None:
@@ -40,7 +34,7 @@ def test_teachers_are_averaged_at_the_students_size(tmp_path: Path) -> None:
             input=InputSpec(name="image", size=Size(side, side)),
             outputs=(OutputSpec(name="person"),),
         )
-        write_model(Deployed(Constant(logit)), spec, tmp_path / f"{name}.onnx")
+        write_model(Deployed(constant(logit)), spec, tmp_path / f"{name}.onnx")
     images = torch.zeros((3, 12, 12, 3), dtype=torch.uint8)
     soft = Ensemble([tmp_path / "a.onnx", tmp_path / "b.onnx"])(images)
     assert soft.shape == (3, 1, 12, 12)
