@@ -187,13 +187,16 @@ class Timeline:
         self._gap = max(gap, self._tick)
 
     def place(self, pts: Fraction | None) -> Fraction | None:
-        """Returns the time to give a frame whose stream time is ``pts``; None stays None."""
-        if pts is None:
-            return None
+        """Returns the time to give a frame whose stream time is ``pts``.
+
+        A frame without a time follows the last one by that one's length; None before any time.
+        """
         last = self._last
         if last is None:
             self._last, self._gap = pts, None
             return pts
+        if pts is None:
+            pts = last + self._step - self._offset
         if self._gap is not None:
             self._offset, self._gap = last + self._gap - pts, None
         elif pts + self._offset < last - _JUMP_BACK_S:

@@ -60,6 +60,7 @@ class StreamSource:
         self._failures = 0  # attempts in a row that brought no frame
         self._index = 0
         self._last_at = 0.0
+        self._untimed = False
         self._unpack = Unpacker()
         self._connection = Connection(config, self._counters)
         try:
@@ -117,7 +118,7 @@ class StreamSource:
             self._counters.reconnects += 1
             self._orientation = orientation_of(picture)
             self._timeline.continue_after(decoded.arrived_at - self._last_at)
-        pts = None if self._connection.clockless else self._timeline.place(_seconds(picture))
+        pts = None if self._connection.clockless else self._place(picture)
         self._last_at = decoded.arrived_at
         frame = Frame(
             planes=self._orientation.apply(planes),
@@ -130,6 +131,16 @@ class StreamSource:
         )
         self._index += 1
         return frame
+
+    def _place(self, picture: av.VideoFrame) -> Fraction | None:
+        pts = _seconds(picture)
+        if self._index == 0:
+            self._untimed = pts is None  # RTSP often has no time for its first frame
+            pts = pts or Fraction(0)
+        elif self._untimed:
+            self._untimed = False
+            self._timeline.continue_after(float(1 / (self._info.fps or 30)))
+        return self._timeline.place(pts)
 
     def _first(self) -> _Decoded:
         try:
