@@ -13,6 +13,8 @@ from edgeseg.types import Frame, Size, SourceCounters, SourceInfo
 from edgeseg.video.synthetic.film import Film
 from edgeseg.video.synthetic.options import SyntheticOptions, parse_uri
 
+_LARGEST_DENOMINATOR = 86_400
+
 
 class SyntheticSource:
     """Gives the frames of a ``synthetic://`` address; see the package's documentation.
@@ -119,7 +121,9 @@ def _resolve(config: SourceConfig) -> SyntheticOptions:
     if config.size is not None:
         defaults["size"] = config.size
     if config.fps is not None:
-        defaults["fps"] = Fraction(str(config.fps))
+        # 29.97002997 means 30000/1001; no rate below one frame in a day is of use.
+        rate = Fraction(str(config.fps)).limit_denominator(_LARGEST_DENOMINATOR)
+        defaults["fps"] = max(rate, Fraction(1, _LARGEST_DENOMINATOR))
     options = parse_uri(config.uri, defaults)
     frames = 0 if config.loop else options.frames
     limits = [n for n in (frames, config.max_frames) if n]
