@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from edgeseg.backends import Tuning, autotune, open_backend
@@ -19,9 +18,7 @@ from edgeseg.protocols import Effect, Segmenter, Sink, Smoother, Source
 from edgeseg.runtime.closing import close_all
 from edgeseg.runtime.mailbox import MailboxPolicy
 from edgeseg.runtime.pipeline import Flow, Pipeline, Recipe
-from edgeseg.segment.presence import PresenceGate
-from edgeseg.segment.segmenter import NetworkSegmenter
-from edgeseg.segment.smoothing import KeepResult
+from edgeseg.segment import KeepResult, NetworkSegmenter, PresenceGate
 from edgeseg.types import Frame, Planes, SourceInfo
 from edgeseg.video.sink_uri import SinkKind, parse_sink
 from edgeseg.video.uri import SourceKind, classify
@@ -43,6 +40,18 @@ class Loaded:
 
 
 @dataclass(slots=True)
+class Ticks:
+    """Things to do about 20 times a second while running."""
+
+    acts: list[Callable[[], None]] = field(default_factory=list)
+
+    def run(self) -> None:
+        """Does them."""
+        for act in self.acts:
+            act()
+
+
+@dataclass(slots=True)
 class Assembly:
     """A pipeline with what the command line needs to know about its parts."""
 
@@ -50,11 +59,11 @@ class Assembly:
     pipeline: Pipeline
     loaded: Loaded
     sinks: Sequence[Sink]
-    ticks: list[Callable[[], None]] = field(default_factory=list)
+    ticks: Ticks
 
     def on_tick(self, act: Callable[[], None]) -> None:
         """Adds something to do about 20 times a second while running."""
-        self.ticks.append(act)
+        self.ticks.acts.append(act)
 
     def running(self) -> dict[str, Any]:
         """Returns the report's keys that say what ran."""
@@ -204,7 +213,7 @@ def _assembly(
         hud=hud,
         opened=opened,
     )
-    ticks: list[Callable[[], None]] = []
+    ticks = Ticks()
     pipeline = Pipeline(
         source=source,
         recipe=Recipe(loaded.segmenter, effect),
@@ -216,7 +225,7 @@ def _assembly(
         draw_hud=None if config.hud.show == "off" else HudPainter(meter, hud, loaded),
         hud_everywhere=config.hud.show == "on",
         on_key=controls.press,
-        on_tick=lambda: [act() for act in ticks],
+        on_tick=ticks.run,
     )
     return Assembly(config, pipeline, loaded, sinks, ticks)
 
@@ -262,9 +271,15 @@ class HudPainter:
         self._hud = Hud()
 
     def __call__(self, picture: Planes, frame: Frame, recipe: Recipe) -> None:
-        """Draws on the picture's planes in place."""
+        """Draws the page the user chose on the picture's planes, in place."""
+        if self._state.current_page == "help":
+            self._hud.draw_help(picture, frame.color)
+        elif self._state.current_page == "figures":
+            self._hud.draw(picture, frame.color, self._figures(recipe))
+
+    def _figures(self, recipe: Recipe) -> HudFigures:
         now = self._meter.snapshot()
-        figures = HudFigures(
+        return HudFigures(
             model=recipe.segmenter.name,
             backend=f"{self._loaded.backend} {self._loaded.file.spec.precision}",
             effect=recipe.effect.name,
@@ -276,4 +291,3 @@ class HudPainter:
             dropped=now.counts["dropped"],
             note=self._state.current_note(),
         )
-        self._hud.draw(picture, frame.color, figures)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
 from edgeseg.errors import ConfigError
 from edgeseg.spec import SizeField, Strict, describe_validation, one_line
@@ -87,10 +87,15 @@ class RuntimeConfig(Strict):
     queue: int = Field(default=4, ge=1, le=256)
 
 
+def yaml_switch(value: Any) -> Any:
+    """Undoes YAML's reading of a bare ``on`` or ``off`` as a truth value."""
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
+
+
 class HudConfig(Strict):
     """The figures on the picture. ``auto`` shows them in windows and keeps files clean."""
 
-    show: Literal["auto", "on", "off"] = "auto"
+    show: Annotated[Literal["auto", "on", "off"], BeforeValidator(yaml_switch)] = "auto"
 
 
 class RunConfig(Strict):

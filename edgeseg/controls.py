@@ -45,6 +45,11 @@ class HudState:
     note: str = ""
     note_until: float = 0.0
 
+    @property
+    def current_page(self) -> str:
+        """Name of the page that is shown."""
+        return self.pages[self.page]
+
     def next_page(self) -> None:
         """Goes to the next page."""
         self.page = (self.page + 1) % len(self.pages)

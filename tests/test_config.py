@@ -53,6 +53,13 @@ def test_set_reads_yaml_values() -> None:
     assert resolve(tree).source.size == Size(640, 480)
 
 
+@pytest.mark.parametrize("word", ["auto", "on", "off"])
+def test_on_and_off_mean_themselves(word: str) -> None:
+    tree: dict[str, object] = {}
+    assign(tree, *parse_assignment(f"hud.show={word}"), where="--set")
+    assert resolve(tree).hud.show == word
+
+
 @pytest.mark.parametrize("text", ["crf", "=3", " =3"])
 def test_set_without_key_or_value(text: str) -> None:
     with pytest.raises(ConfigError, match="expected KEY=VALUE"):

@@ -105,7 +105,7 @@ def test_h_goes_through_the_pages(tmp_path: Path) -> None:
     keys, _ = controls(tmp_path, pipeline)
     seen = []
     for _ in range(4):
-        seen.append(keys.hud.pages[keys.hud.page])
+        seen.append(keys.hud.current_page)
         keys.press(pipeline, "h")
     assert seen == ["figures", "help", "off", "figures"]
 

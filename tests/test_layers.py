@@ -15,12 +15,13 @@ PACKAGE = Path(edgeseg.__file__).parent
 
 LAYERS = {
     0: ["errors", "types", "labels", "meter", "assets", "system_libs"],
-    1: ["protocols", "spec", "config", "device"],
-    2: ["ops", "model_file"],
+    1: ["protocols", "spec", "device"],
+    2: ["config", "ops", "model_file"],
     3: ["backends", "segment", "video", "effects", "runtime", "report"],
-    4: ["assemble", "controls"],
-    5: ["evaluate", "doctor", "model_check"],
-    6: ["cli"],
+    4: ["controls"],
+    5: ["assemble"],
+    6: ["evaluate", "doctor", "model_check"],
+    7: ["cli"],
 }
 TOWER = ["models", "training"]
 RANK = {name: rank for rank, names in LAYERS.items() for name in names}
@@ -43,9 +44,7 @@ def imports_of(path: Path) -> set[str]:
 
 
 def files() -> list[tuple[str, Path]]:
-    return [
-        (path.relative_to(PACKAGE).as_posix(), path) for path in sorted(PACKAGE.rglob("*.py"))
-    ]
+    return [(path.relative_to(PACKAGE).as_posix(), path) for path in sorted(PACKAGE.rglob("*.py"))]
 
 
 def owner(relative: str) -> str:

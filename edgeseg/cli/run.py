@@ -114,13 +114,15 @@ def interruptible(interrupt: Any) -> Iterator[None]:
 
     def handle(number: int, stack: object) -> None:
         interrupt()
+        restore()
+
+    def restore() -> None:
         for known, handler in previous.items():
             signal.signal(known, handler)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        previous[number] = signal.signal(number, handle)
+    for wanted in (signal.SIGINT, signal.SIGTERM):
+        previous[wanted] = signal.signal(wanted, handle)
     try:
         yield
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        restore()
