@@ -13,7 +13,7 @@ from edgeseg.ops.masks import Alpha
 from edgeseg.types import U8, Frame, Planes, Result, Size
 
 DEFAULT_STRENGTH = 0.6
-_WEAKEST, _STRONGEST = 0.004, 0.05  # Gaussian sigma as a share of the picture's shorter side
+_WEAKEST, _STRONGEST = 0.009, 0.05  # Gaussian sigma as a share of the picture's shorter side
 
 
 class Blur:
@@ -45,7 +45,7 @@ class Blur:
     def _blur(self, planes: Planes, alpha: Alpha | None, out: Planes) -> None:
         sigma = self._share * min(planes.size)
         factor = 1
-        while sigma / factor >= 4:
+        while sigma / factor >= 3:
             factor *= 2
         grid = small_grid(planes.size, factor)
         picture = shrink_planes(planes, grid)

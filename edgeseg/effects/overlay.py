@@ -14,6 +14,7 @@ from edgeseg.types import Frame, Planes, Result, Size
 DEFAULT_OPACITY = 0.4
 TINT_RGB = (32, 164, 178)
 CONTOUR_RGB = (178, 240, 240)
+_LUMA_SHARE = 0.4  # colour goes on more strongly than brightness, so that faces keep their shape
 
 
 class Overlay:
@@ -43,7 +44,7 @@ class Overlay:
         alpha, view = crop_alpha(alpha, box), crop(out, box)
         scratch = self._cutter.scratch
         tint = Alpha(
-            cv2.convertScaleAbs(src=alpha.luma, alpha=self._opacity),
+            cv2.convertScaleAbs(src=alpha.luma, alpha=self._opacity * _LUMA_SHARE),
             cv2.convertScaleAbs(src=alpha.chroma, alpha=self._opacity),
         )
         mix(view, color_to_yuv(TINT_RGB, frame.color), tint, scratch)

@@ -11,6 +11,9 @@ from edgeseg.ops.planes import NEUTRAL
 from edgeseg.ops.scratch import Scratch
 from edgeseg.types import F32, U8, Planes, Rect, Size
 
+Small = tuple[U8, U8, U8]
+"""Y, U and V, uint8 [h, w] of one small size."""
+
 _SURE = 16
 """Alpha within this many levels of 0 or 255 counts as surely background or surely person."""
 
@@ -44,41 +47,46 @@ def fill(planes: Planes, yuv: tuple[int, int, int], *, alpha: int = 255) -> None
         planes.a[:] = alpha
 
 
-def enlarge(small: U8, out: Planes) -> None:
-    """Resizes uint8 [h, w, 3] Y, U, V bilinearly into whole planes."""
-    for plane, channel in zip((out.y, out.u, out.v), cv2.split(small), strict=True):
-        size = plane.shape[::-1]
-        cv2.resize(src=channel, dsize=size, dst=plane, interpolation=cv2.INTER_LINEAR)
+def enlarge(small: Small, out: Planes) -> None:
+    """Resizes Y, U, V of one small size bilinearly into whole planes."""
+    for plane, target in zip(small, (out.y, out.u, out.v), strict=True):
+        size = target.shape[::-1]
+        cv2.resize(src=plane, dsize=size, dst=target, interpolation=cv2.INTER_LINEAR)
 
 
-def shrink_planes(planes: Planes, size: Size) -> U8:
-    """Returns uint8 [h, w, 3]: Y, U, V at one small size."""
-    small: U8 = cv2.merge(mv=[shrink(plane, size) for plane in (planes.y, planes.u, planes.v)])
-    return small
+def shrink_planes(planes: Planes, size: Size) -> Small:
+    """Returns Y, U, V at one small size, without aliasing."""
+    return shrink(planes.y, size), shrink(planes.u, size), shrink(planes.v, size)
 
 
-def spread(picture: U8, weight: U8, sigma: float) -> U8:
-    """Blurs uint8 [h, w, 3] by normalised convolution: only pixels with weight contribute.
+def spread(picture: Small, weight: U8, sigma: float) -> Small:
+    """Blurs by normalised convolution: only pixels with weight contribute.
 
     weight: uint8 [h, w]. sigma: of the Gaussian, in pixels. Places out of reach of any weighted
     pixel get the weighted mean colour, or grey where nothing has weight.
     """
-    height, width = weight.shape
-    stack = np.empty((height, width, 4), np.float32)
-    np.multiply(picture, weight[..., None], out=stack[..., :3], dtype=np.float32)
-    stack[..., 3] = weight
-    total = cv2.sumElems(src=stack)
-    grey = (NEUTRAL, NEUTRAL, NEUTRAL)
-    mean = np.array(total[:3]) / total[3] if total[3] else np.array(grey, np.float64)
     side = 2 * max(round(3 * sigma), 1) + 1
-    blurred: F32 = cv2.GaussianBlur(
-        src=stack, ksize=(side, side), sigmaX=sigma, borderType=cv2.BORDER_REPLICATE
-    )
-    faint = 0.255  # a thousandth of full weight
-    blurred += np.array([*(mean * faint), faint], np.float32)
-    blurred[..., :3] /= blurred[..., 3:]
-    out: U8 = np.rint(blurred[..., :3]).astype(np.uint8)
-    return out
+
+    def soften(plane: F32) -> F32:
+        out: F32 = cv2.GaussianBlur(
+            src=plane, ksize=(side, side), sigmaX=sigma, borderType=cv2.BORDER_REPLICATE
+        )
+        return out
+
+    faint = np.float32(0.255)  # a thousandth of full weight
+    shares = weight.astype(np.float32)
+    total = float(shares.sum())
+    inverse = 1 / (soften(shares) + faint)
+
+    def fill_in(plane: U8) -> U8:
+        weighted = plane * shares
+        mean = np.float32(weighted.sum() / total if total else NEUTRAL)
+        filled = (soften(weighted) + faint * mean) * inverse
+        out: U8 = cv2.convertScaleAbs(src=filled)
+        return out
+
+    y, u, v = picture
+    return fill_in(y), fill_in(u), fill_in(v)
 
 
 def small_grid(size: Size, factor: int) -> Size:
@@ -88,11 +96,10 @@ def small_grid(size: Size, factor: int) -> Size:
 
 def sure(share: U8) -> U8:
     """Returns weights that count only pixels nearly wholly covered by ``share``."""
-    steep = 255 / _SURE
-    # Only differences from 255 - _SURE upwards remain: saturating uint8 arithmetic.
-    out: U8 = cv2.subtract(src1=share, src2=np.full_like(share, 255 - _SURE))
-    scaled: U8 = cv2.convertScaleAbs(src=out, alpha=steep)
-    return scaled
+    # Only what exceeds 255 - _SURE remains: uint8 arithmetic saturates.
+    rest = cv2.subtract(src1=share, src2=np.full_like(share, 255 - _SURE))
+    out: U8 = cv2.convertScaleAbs(src=rest, alpha=255 / _SURE)
+    return out
 
 
 def decontaminate(planes: Planes, alpha: Alpha, scratch: Scratch) -> Planes:
