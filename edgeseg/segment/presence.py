@@ -55,7 +55,7 @@ class PresenceGate:
     def reset(self) -> None:
         """Forgets the past: the next picture is decided at once."""
         self._present: bool | None = None
-        self._contrary_since: float | None = None
+        self._contrary_s = 0.0
         self._last_s: float | None = None
 
     def smooth(self, frame: Frame, result: Result) -> Result:
@@ -63,25 +63,23 @@ class PresenceGate:
         now = frame.captured_at if frame.pts is None else float(frame.pts)
         if frame.cut or self._last_s is None or not 0 <= now - self._last_s <= GAP_S:
             self.reset()
+        elapsed = 0.0 if self._last_s is None else now - self._last_s
         self._last_s = now
         person, evidence = clean(result)
-        self._decide(now, evidence)
+        self._decide(elapsed, evidence)
         if not self._present:
             return replace(result, person=np.zeros_like(result.person), present=False)
         return result if person is result.person else replace(result, person=person)
 
-    def _decide(self, now: float, evidence: _Evidence) -> None:
-        """Updates ``_present`` from this picture's evidence."""
+    def _decide(self, elapsed_s: float, evidence: _Evidence) -> None:
+        """Updates ``_present``: seconds of contrary evidence add up, others take them back."""
         seen = self._is_seen(evidence)
         if self._present is None:
             self._present = seen
-        if seen == self._present:
-            self._contrary_since = None
-            return
-        if self._contrary_since is None:
-            self._contrary_since = now
-        if now - self._contrary_since >= (LEAVE_S if self._present else ARRIVE_S):
-            self._present, self._contrary_since = seen, None
+        sign = -1 if seen == self._present else 1
+        self._contrary_s = max(0.0, self._contrary_s + sign * elapsed_s)
+        if self._contrary_s >= (LEAVE_S if self._present else ARRIVE_S):
+            self._present, self._contrary_s = seen, 0.0
 
     def _is_seen(self, evidence: _Evidence) -> bool:
         """Says whether this picture speaks for somebody; easier while somebody is there."""
