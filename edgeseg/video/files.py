@@ -11,6 +11,7 @@ from fractions import Fraction
 
 import av
 import av.error
+from av.stream import Disposition
 
 from edgeseg.config import SourceConfig
 from edgeseg.errors import SourceNotFound
@@ -195,8 +196,9 @@ def _video_stream(container: av.container.InputContainer, uri: str) -> av.VideoS
         raise SourceNotFound(f"{uri}: a text file, not a video")
     videos = [s for s in container.streams.video if not _is_cover(s)]
     if not videos:
-        kinds = sorted({str(s.type) for s in container.streams}) or ["nothing"]
-        raise SourceNotFound(f"{uri}: no video in this file, only {', '.join(kinds)}")
+        kinds = {"a cover picture" if s.type == "video" else str(s.type) for s in container.streams}
+        held = " and ".join(sorted(kinds)) or "nothing"
+        raise SourceNotFound(f"{uri}: no video in this file, only {held}")
     stream = videos[0]
     if stream.codec_context is None:
         raise SourceNotFound(f"{uri}: this FFmpeg has no decoder for its video codec")
@@ -211,7 +213,7 @@ def _indexed(container: av.container.InputContainer, stream: av.VideoStream) -> 
 
 
 def _is_cover(stream: av.VideoStream) -> bool:
-    return "attached_pic" in str(stream.disposition)
+    return bool(stream.disposition & Disposition.attached_pic)
 
 
 def _codec(stream: av.VideoStream) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import av.stream
 import numpy as np
 
 from edgeseg.types import U8, Planes, Size
@@ -93,6 +94,7 @@ def write_clip(
     times: Sequence[Fraction] | None = None,
     start: Fraction = Fraction(0),
     rotation: int = 0,
+    mirrored: bool = False,
     matrix: str | None = None,
     full_range: bool | None = None,
     audio: bool = False,
@@ -122,8 +124,8 @@ def write_clip(
             context.colorspace = _MATRICES[matrix]
         if full_range is not None:
             context.color_range = _JPEG if full_range else _MPEG
-        if rotation:
-            stream.set_display_rotation(-rotation)  # FFmpeg counts counterclockwise
+        if rotation or mirrored:  # FFmpeg counts counterclockwise
+            stream.set_display_rotation(-rotation, hflip=mirrored)
         sound = _add_audio(target, path) if audio else None
         moments = list(times) if times is not None else [start + i / rate for i in range(frames)]
         for i, moment in enumerate(moments):
@@ -153,6 +155,22 @@ def _write_sine(target: Any, sound: Any, *, seconds: float) -> None:
         frame.sample_rate, frame.pts, frame.time_base = 48_000, first, Fraction(1, 48_000)
         target.mux(sound.encode(frame))
     target.mux(sound.encode(None))
+
+
+def write_sound(path: Path, *, cover: bool = False) -> Path:
+    """Writes one second of sound, with a cover picture if asked for, and returns ``path``."""
+    with av.open(str(path), "w", format="mp4") as target:
+        image: Any = None
+        if cover:
+            image = target.add_stream("mjpeg", rate=1)
+            image.width, image.height, image.pix_fmt = SMALL.width, SMALL.height, "yuvj420p"
+            image.disposition = av.stream.Disposition.attached_pic
+        sound = _add_audio(target, path)
+        if image is not None:
+            target.mux(image.encode(to_av(picture(0, SMALL), "yuvj420p")))
+            target.mux(image.encode(None))
+        _write_sine(target, sound, seconds=1.0)
+    return path
 
 
 def damage(path: Path, *, at: float, length: int, seed: int = 0) -> None:
