@@ -20,7 +20,7 @@ LAYERS = {
     3: ["backends", "segment", "video", "effects", "runtime", "report"],
     4: ["controls"],
     5: ["assemble"],
-    6: ["evaluate", "doctor", "model_check"],
+    6: ["api", "evaluate", "doctor", "model_check"],
     7: ["cli"],
 }
 TOWER = ["models", "training"]
