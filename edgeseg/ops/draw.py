@@ -165,7 +165,7 @@ def outline(alpha: Alpha, picture: Size, scratch: Scratch) -> Alpha:
     size = Size(alpha.chroma.shape[1], alpha.chroma.shape[0])
     hard = scratch.u8("outline.hard", size)
     cv2.threshold(src=alpha.chroma, thresh=127, maxval=255, type=cv2.THRESH_BINARY, dst=hard)
-    sigma = max(0.0015 * min(picture), 0.6)
+    sigma = max(0.0015 * min(picture), 1.0)
     ramp = cv2.GaussianBlur(src=hard, ksize=(0, 0), sigmaX=sigma, borderType=cv2.BORDER_REPLICATE)
     line = cv2.LUT(src=ramp, lut=_PEAK)
     luma_size = Size(alpha.luma.shape[1], alpha.luma.shape[0])

@@ -11,11 +11,10 @@ from edgeseg.ops.image import shrink
 from edgeseg.ops.scratch import Scratch
 from edgeseg.types import F32, U8, Matte, Planes, Size
 
-_GRID = 240
-_RADIUS = 2
-_EPSILON = np.float32(
-    1e-4
-)  # variance of guide values in 0..1; a standard deviation of 2.5 grey levels
+_GRID = 240  # longest side, in pixels, of the grid on which the guided filter is fitted
+_RADIUS = 2  # of its windows, in pixels of that grid
+_EPSILON = np.float32(1e-4)  # of guides in 0..1: contrast below 2.5 grey levels is noise
+_CERTAIN = 0.03  # scores this close to 0 and 1 are never soft, whatever the threshold
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +151,7 @@ def _mean(x: F32) -> F32:
 def _with_edge(scores: F32, *, threshold: float, feather: float, out: U8) -> None:
     """Writes alpha: half at the threshold, with a slope that ends well inside 0..1."""
     steepest = 1000.0
-    reach = 0.96 * min(threshold, 1 - threshold)  # scores of 0.02 and less are always background
+    reach = max(min(threshold, 1 - threshold) - _CERTAIN, 0.01)
     gain = steepest if feather <= 0 else min(max(2 / feather, 0.5 / reach), steepest)
     # addWeighted scales, shifts, rounds and saturates to uint8 in one pass.
     cv2.addWeighted(
