@@ -15,7 +15,7 @@ IMAGE_SUFFIXES = frozenset(
 )
 """Endings that count as pictures in folders and globs, lower case."""
 
-STREAM_SCHEMES = frozenset({"rtsp", "rtsps", "http", "https", "udp", "tcp", "rtp", "rtmp", "srt"})
+STREAM_SCHEMES = frozenset({"rtsp", "rtsps", "http", "https", "udp", "tcp", "rtmp", "srt"})
 
 
 class SourceKind(Enum):

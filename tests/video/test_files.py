@@ -138,11 +138,11 @@ def test_conversion_to_i420_keeps_the_levels(
 def test_planes_are_read_only_views_of_the_decoders_picture(tmp_path: Path) -> None:
     frames = read_all(open_file(write_clip(tmp_path / "clip.mp4", size=Size(162, 98))))
     for frame in frames:
-        for plane, decoded in zip(
-            (frame.planes.y, frame.planes.u, frame.planes.v), frame.owner.planes, strict=True
-        ):
+        assert isinstance(frame.owner, av.VideoFrame)
+        planes = (frame.planes.y, frame.planes.u, frame.planes.v)
+        for plane, decoded in zip(planes, frame.owner.planes, strict=True):
             assert not plane.flags.writeable
-            assert np.shares_memory(plane, np.frombuffer(decoded, np.uint8))
+            assert np.shares_memory(plane, np.frombuffer(memoryview(decoded), np.uint8))
             with pytest.raises(ValueError, match="WRITEABLE"):
                 plane.flags.writeable = True
 
