@@ -94,13 +94,15 @@ def score_table(report: dict[str, Any]) -> Table:
         + (f" ({report['split']})" if report["split"] else "")
         + f", network {ms:.1f} ms",
         title_justify="left",
+        box=None,
+        padding=(0, 2, 0, 0),
     )
-    for column in ("", "pictures", "person IoU", "mIoU", "boundary F", "accuracy", "prec", "rec"):
-        table.add_column(column, justify="left" if not column else "right")
+    for column in ("", "pictures", "person IoU", "mIoU", "edge F", "right", "prec", "rec"):
+        table.add_column(column, justify="right" if column else "left", no_wrap=True)
     for name, row in report["sources"].items():
         table.add_row(name, *_cells(row))
     if report["iou_macro"] is not None:
-        table.add_row("mean of sources", "", f"{report['iou_macro']:.4f}", end_section=True)
+        table.add_row("mean of sources", "", f"{report['iou_macro']:.3f}", end_section=True)
     table.add_row("all pixels pooled", *_cells(report))
     return table
 
@@ -114,4 +116,4 @@ def _cells(row: dict[str, Any]) -> list[str]:
         row["person"]["precision"],
         row["person"]["recall"],
     ]
-    return [str(row["images"]), *("--" if v is None else f"{v:.4f}" for v in values)]
+    return [str(row["images"]), *("--" if v is None else f"{v:.3f}" for v in values)]
