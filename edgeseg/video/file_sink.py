@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from edgeseg.video.encoder import KEYFRAME_S, VideoEncoder, VideoTags, choose_co
 from edgeseg.video.fit import letterbox
 from edgeseg.video.output_file import OutputFile, refuse_unwritable, write_failed
 from edgeseg.video.stamps import Stamper
-from edgeseg.video.stream_copy import StreamCopy
+from edgeseg.video.stream_copy import AnyPacket, StreamCopy
 
 log = logging.getLogger(__name__)
 
@@ -141,7 +142,7 @@ class FileSink:
         if self._encoder.coded != info.size:
             log.info("%s: %s padded to even %s", self._uri, info.size, self._encoder.coded)
         if self._copy is not None:
-            self._copy.copy_metadata(self._container)
+            self._copy.copy_metadata(self._container, self._encoder.stream)
             if config.audio:
                 self._copy.add_streams(self._container)
 
@@ -172,17 +173,25 @@ class FileSink:
         for packet in packets:
             if self._copy is not None and packet.dts is not None:
                 time = packet.dts * self._stamper.time_base
-                for other in self._copy.until(time):
-                    self._container.mux_one(other)
+                self._carry(self._copy.until(time))
             self._container.mux_one(packet)
             self._file.mark()
+
+    def _carry(self, packets: Iterator[AnyPacket]) -> None:
+        """Writes packets of the source; one that the container refuses costs only its stream."""
+        assert self._container is not None
+        assert self._copy is not None
+        for packet in packets:
+            try:
+                self._container.mux_one(packet)
+            except (av.FFmpegError, ValueError) as error:
+                self._copy.give_up(packet, one_line(error))
 
     def _finish(self) -> None:
         assert self._container is not None
         self._mux(self._encoder.flush())
         if self._copy is not None:
-            for other in self._copy.rest(self._end):
-                self._container.mux_one(other)
+            self._carry(self._copy.rest(self._end))
         self._container.close()
 
     def _check_disk(self) -> None:

@@ -24,8 +24,13 @@ def refuse_unwritable(path: Path, *, source: str | None, overwrite: bool) -> Non
         raise SinkRefused(f"{path} is the input itself; choose another output name")
     if os.path.lexists(path) and not overwrite:
         raise SinkRefused(f"{path} exists already; add --overwrite to replace it")
-    if path.exists() and not os.access(path, os.W_OK):
-        raise SinkRefused(f"{path} is write-protected; change its permissions or the output name")
+    if path.exists():
+        try:
+            io.FileIO(path, "r+").close()
+        except OSError as error:
+            raise SinkRefused(
+                f"{path} cannot be replaced ({reason(error)}); choose another output name"
+            ) from error
 
 
 def refuse_folder(folder: Path, *, uri: str) -> None:

@@ -12,6 +12,7 @@ import av
 from av.bitstream import BitStreamFilterContext
 from av.container import InputContainer, OutputContainer
 from av.stream import Discard, Stream
+from av.video.stream import VideoStream
 
 from edgeseg.types import Size
 from edgeseg.video.encoder import VideoTags
@@ -25,7 +26,7 @@ _CONTAINER_TAGS = {
     "major_brand", "minor_version", "compatible_brands", "encoder", "duration", "location-eng",
     "com.apple.quicktime.location.iso6709",
 }  # fmt: skip
-_STREAM_TAGS = ("language", "title", "handler_name", "creation_time")
+_STREAM_TAGS = ("language", "title", "handler_name", "creation_time", "timecode")
 _UNKNOWN = 2
 
 
@@ -55,9 +56,9 @@ class StreamCopy:
         for stream in self._input.streams:
             if stream.type == "video":
                 stream.discard = Discard.all  # not read from the file
-            elif self._fits(stream, output.format.name):
+            elif _fits(stream, output):
                 self._add(stream, output)
-            else:
+            elif "timecode" not in stream.metadata:  # that is a tag of the picture, too
                 left_out.append(f"{stream.type} {_codec_name(stream)}")
         if len(self._input.streams.video) > 1:
             left_out.append("further pictures")
@@ -68,15 +69,15 @@ class StreamCopy:
 
     def _add(self, stream: Any, output: OutputContainer) -> None:
         self._targets[stream.index] = target = output.add_stream_from_template(stream)
-        for key in _STREAM_TAGS:
-            if key in stream.metadata:
-                target.metadata[key] = stream.metadata[key]
+        _copy_tags(stream, target)
         if _codec_name(stream) == "aac" and not stream.codec_context.extradata:
             # MPEG-TS wraps AAC in ADTS; FFmpeg unwraps it by itself, but not with delay_moov
             self._unwrap[stream.index] = BitStreamFilterContext("aac_adtstoasc", stream)
 
-    def copy_metadata(self, output: OutputContainer) -> None:
+    def copy_metadata(self, output: OutputContainer, picture: VideoStream) -> None:
         """Copies title, creation time, place and the like; not rotation, pixels are upright."""
+        if self._picture is not None:
+            _copy_tags(self._picture, picture)
         tags = {k.lower(): (k, v) for k, v in self._input.metadata.items()}
         apple_place = tags.get("com.apple.quicktime.location.iso6709")
         if apple_place is not None:
@@ -108,7 +109,8 @@ class StreamCopy:
             if packet is None or _start(packet) > time:
                 return
             self._waiting = None
-            yield self._retarget(packet)
+            if packet.stream_index in self._targets:
+                yield self._retarget(packet)
 
     def rest(self, end: Fraction) -> Iterator[AnyPacket]:
         """Gives what belongs to a picture that ends at ``end``.
@@ -119,6 +121,13 @@ class StreamCopy:
         if own_end is not None and end >= own_end:
             return self.until(Fraction(10**9))
         return self.until(end)
+
+    def give_up(self, packet: AnyPacket, why: str) -> None:
+        """Stops copying the stream that a packet belongs to, and logs why."""
+        for index, target in list(self._targets.items()):
+            if target is packet.stream:
+                del self._targets[index]
+                log.warning("%s: the rest of its %s is lost: %s", self._path, target.type, why)
 
     def close(self) -> None:
         """Closes the second demuxer."""
@@ -137,17 +146,6 @@ class StreamCopy:
             return None
         start = self._input.start_time or 0
         return Fraction(start + self._input.duration, av.time_base) - margin
-
-    def _fits(self, stream: Any, container: str) -> bool:
-        """Tries whether a container takes a stream, by writing a header into memory."""
-        trial = av.open(io.BytesIO(), "w", format=container.split(",")[0])
-        try:
-            trial.add_stream_from_template(stream)
-            trial.start_encoding()
-            trial.close()
-        except (av.FFmpegError, ValueError, TypeError, AttributeError):
-            return False
-        return True
 
     def _read(self) -> Iterator[AnyPacket]:
         """Gives the packets of the copied streams; damage in the source is stepped over."""
@@ -190,6 +188,30 @@ class StreamCopy:
             packet.pts = max(packet.pts if packet.pts is not None else packet.dts, packet.dts)
         packet.stream = self._targets[index]
         return packet
+
+
+def _fits(stream: Any, output: OutputContainer) -> bool:
+    """Tries whether a container takes a stream, by writing one into memory."""
+    options = dict(output.container_options)
+    trial = av.open(io.BytesIO(), "w", format=output.format.name, container_options=options)
+    try:
+        copy = trial.add_stream_from_template(stream)
+        trial.start_encoding()
+        if stream.type == "data":  # some fail only when they end
+            packet = av.Packet(bytes(4))
+            packet.pts, packet.dts, packet.time_base = 0, 0, stream.time_base
+            packet.stream = copy
+            trial.mux_one(packet)
+        trial.close()
+    except (av.FFmpegError, ValueError, TypeError, AttributeError):
+        return False
+    return True
+
+
+def _copy_tags(source: Stream, target: Stream) -> None:
+    for key in _STREAM_TAGS:
+        if key in source.metadata:
+            target.metadata[key] = source.metadata[key]
 
 
 def _start(packet: AnyPacket) -> Fraction:

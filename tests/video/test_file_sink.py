@@ -228,7 +228,7 @@ def test_webm_carries_alpha(tmp_path: Path) -> None:
     frames: list[av.VideoFrame] = []
     with av.open(str(tmp_path / "out.webm")) as container:
         for packet in container.demux(video=0):
-            frames += decoder.decode(packet)  # type: ignore[attr-defined]
+            frames += decoder.decode(packet)
     assert frames[0].format.name == "yuva420p"
     plane = frames[-1].planes[3]
     got = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, -1)[:, :101]
