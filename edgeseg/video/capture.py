@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 _FAILED_READS = 5
 _RETRY_S = 0.05
 _JOIN_S = 2.0
+_SILENT = 0  # OpenCV's LOG_LEVEL_SILENT
 _SAMPLES = 24  # compared pixels per axis; a live sensor's noise changes some of them
 
 
@@ -217,11 +218,12 @@ class CaptureSource:
 @contextmanager
 def quiet_opencv() -> Iterator[None]:
     """Keeps OpenCV from writing to stderr while devices are tried; the level is put back."""
-    before = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    control = getattr(cv2.utils, "logging", cv2)  # OpenCV before 4.8 has no utils.logging
+    before = control.setLogLevel(_SILENT)
     try:
         yield
     finally:
-        cv2.utils.logging.setLogLevel(before)
+        control.setLogLevel(before)
 
 
 def _planes(image: U8) -> Planes:
