@@ -80,10 +80,12 @@ def encode_image(image: U8, suffix: str) -> bytes:
     """
     settings = [] if suffix == ".png" else [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
     try:
-        _, encoded = cv2.imencode(ext=suffix, img=image, params=settings)
-    except cv2.error as error:
+        done, encoded = cv2.imencode(ext=suffix, img=image, params=settings)
+    except cv2.error:
+        done = False
+    if not done:
         height, width = image.shape[:2]
-        raise SinkError(f"a {width}x{height} picture cannot be written as {suffix}") from error
+        raise SinkError(f"a {width}x{height} picture cannot be written as {suffix}")
     return bytes(encoded.tobytes())
 
 

@@ -86,10 +86,8 @@ class WindowSink:
 
     def _pump(self) -> None:
         """Lets the toolkit work and collects keys; notices a closed window."""
-        key = cv2.waitKey(delay=1)
-        while key >= 0:
+        while (key := cv2.waitKeyEx(delay=1)) >= 0:
             self._keys += key_name(key)
-            key = cv2.pollKey()
         if self._shown and not self._visible():
             self._open = False
             self._keys += "q"
@@ -102,8 +100,11 @@ class WindowSink:
 
 
 def key_name(code: int) -> str:
-    """Returns the character of an OpenCV key code in lower case; "" for keys without one."""
-    code &= 0xFF
+    """Returns the character of a ``waitKeyEx`` code in lower case; "" for keys without one.
+
+    The low byte alone will not do: it makes the left arrow (0xFF51) a ``Q``.
+    """
+    code &= 0xFFFF  # above are the states of Shift, Num Lock and the like
     if code == _ESC:
         return "q"
     return chr(code).lower() if 32 <= code < 127 else ""
