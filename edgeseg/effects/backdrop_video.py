@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from edgeseg.types import U8, ColorSpace, Frame, Matrix, Planes, Size
 
 log = logging.getLogger(__name__)
 
-_DEFAULT_STEP_S = 1 / 25
+_DEFAULT_STEP = Fraction(1, 25)
 _FULL_RANGE = 2  # AVCOL_RANGE_JPEG
 _BT601_CODES, _BT709_CODES = (4, 5, 6), (1, 7)  # AVColorSpace
 _HD_PIXELS = 1280 * 720
@@ -29,11 +30,14 @@ _HD_PIXELS = 1280 * 720
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Shot:
-    """One decoded picture, on from ``start_s`` to ``end_s`` of the video; ``last`` of its pass."""
+    """One decoded picture, on from ``start`` to ``end`` seconds; ``last`` of its pass.
+
+    Times are exact: a frame on the very tick of a picture gets that picture, in every loop.
+    """
 
     picture: av.VideoFrame
-    start_s: float
-    end_s: float
+    start: Fraction
+    end: Fraction
     last: bool
 
 
@@ -48,8 +52,9 @@ class VideoBackdrop:
         """Raises ConfigError when the file holds no readable video."""
         self._path = path
         self._lock = threading.Lock()
+        self._damaged = False
         self._origin_s: float | None = None
-        self._length_s: float | None = None
+        self._length: Fraction | None = None
         self._prepared: tuple[_Shot, Size, ColorSpace, Planes] | None = None
         self._shots = self._play()
         self._shot = self._first()
@@ -65,23 +70,23 @@ class VideoBackdrop:
             self._prepared = (shot, frame.size, frame.color, planes)
             return planes
 
-    def _time_of(self, frame: Frame) -> float:
+    def _time_of(self, frame: Frame) -> Fraction:
         if frame.pts is not None:
-            return max(float(frame.pts), 0.0)
+            return max(frame.pts, Fraction(0))
         if self._origin_s is None:
             self._origin_s = frame.captured_at
-        return max(frame.captured_at - self._origin_s, 0.0)
+        return Fraction(max(frame.captured_at - self._origin_s, 0.0))
 
-    def _seek(self, time_s: float) -> _Shot:
-        """Decodes forward to the picture that is on at ``time_s``, from the start to go back."""
-        if self._length_s is not None:
-            time_s %= self._length_s
-        if time_s < self._shot.start_s:
+    def _seek(self, time: Fraction) -> _Shot:
+        """Decodes forward to the picture that is on at ``time``, from the start to go back."""
+        if self._length is not None:
+            time %= self._length
+        if time < self._shot.start:
             self._rewind()
-        while time_s >= self._shot.end_s:
+        while time >= self._shot.end:
             if self._shot.last:
-                self._length_s = self._shot.end_s
-                time_s %= self._length_s
+                self._length = self._shot.end
+                time %= self._length
                 self._rewind()
             else:
                 self._shot = next(self._shots)
@@ -101,8 +106,8 @@ class VideoBackdrop:
 
     def _play(self) -> Iterator[_Shot]:
         """Yields the pictures of one pass, each with the time at which the next one follows."""
-        held: tuple[av.VideoFrame, float] | None = None
-        step = _DEFAULT_STEP_S
+        held: tuple[av.VideoFrame, Fraction] | None = None
+        step = _DEFAULT_STEP
         for picture, at in self._pictures():
             if held is not None:
                 if at <= held[1]:
@@ -113,19 +118,23 @@ class VideoBackdrop:
         if held is not None:
             yield _Shot(held[0], held[1], held[1] + step, last=True)
 
-    def _pictures(self) -> Iterator[tuple[av.VideoFrame, float]]:
+    def _pictures(self) -> Iterator[tuple[av.VideoFrame, Fraction]]:
         """Yields decoded pictures and their seconds from the first one, up to any damage."""
         try:
             with av.open(str(self._path)) as container:
                 if not container.streams.video:
                     return
-                first: float | None = None
+                first: Fraction | None = None
                 for index, picture in enumerate(container.decode(video=0)):
-                    at = index * _DEFAULT_STEP_S if picture.time is None else picture.time
+                    at = index * _DEFAULT_STEP
+                    if picture.pts is not None and picture.time_base is not None:
+                        at = picture.pts * picture.time_base
                     first = at if first is None else first
                     yield picture, at - first
         except (av.error.FFmpegError, OSError) as error:
-            log.debug("background %s: read up to an error: %s", self._path, error)
+            if not self._damaged:
+                log.warning("background %s: read up to damage: %s", self._path, error)
+            self._damaged = True
 
 
 def _planes_of(picture: av.VideoFrame, size: Size, color: ColorSpace) -> Planes:
