@@ -22,10 +22,10 @@ GAP_S = 1.0
 """Frames further apart than this, or running backwards, say nothing about each other."""
 LEAVE_FACTOR = 0.5
 """Share of the arrival thresholds' area below which evidence counts as nobody."""
-LEAVE_SCORE = 0.1
+LEAVE_SCORE = 0.05
 """By how much the score may fall below the arrival threshold before it counts as nobody."""
-KEEP_SHARE = 0.2
-"""A separate blob of at least this share of the largest one is kept wherever it is."""
+KEEP_SHARE, KEEP_AREA = 0.2, 0.02
+"""A separate blob of this share of the largest, or of the picture, is kept wherever it is."""
 KEEP_GAP = 0.06
 """A smaller one is kept within this share of the picture's diagonal: a hand, a hat."""
 HALO_PX = 3
@@ -119,7 +119,7 @@ def _stray(stats: I32, shape: tuple[int, ...]) -> NDArray[np.intp]:
     starts, ends = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
     gaps = np.maximum(np.maximum(starts[main] - ends, starts - ends[main]), 0)
     far = np.hypot(gaps[:, 0], gaps[:, 1]) > KEEP_GAP * math.hypot(*shape)
-    small = areas < KEEP_SHARE * areas[main]
+    small = areas < min(KEEP_SHARE * areas[main], KEEP_AREA * math.prod(shape))
     stray = far & small
     stray[0] = False
     return np.flatnonzero(stray)

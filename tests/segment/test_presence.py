@@ -155,8 +155,8 @@ def test_a_stray_blob_goes_and_its_halo_too(gate: PresenceGate) -> None:
 
 @pytest.mark.parametrize(
     ("blob", "kept"),
-    [((50, 22, 4), True), ((112, 50, 14), True), ((112, 50, 8), False)],
-    ids=["near", "large", "small-and-far"],
+    [((50, 22, 4), True), ((112, 50, 14), True), ((112, 50, 9), True), ((112, 50, 8), False)],
+    ids=["near", "large", "considerable", "small-and-far"],
 )
 def test_what_counts_as_stray(gate: PresenceGate, blob: Disc, kept: bool) -> None:
     out = gate.smooth(frame(0), matte(PERSON, blob))
