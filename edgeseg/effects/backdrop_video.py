@@ -85,6 +85,8 @@ class VideoBackdrop:
             self._rewind()
         while time >= self._shot.end:
             if self._shot.last:
+                if not self._shot.start:
+                    break  # a single picture is always on
                 self._length = self._shot.end
                 time %= self._length
                 self._rewind()

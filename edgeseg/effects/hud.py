@@ -62,7 +62,7 @@ class _Style(NamedTuple):
 _TITLE = _Style((244, 247, 250), 600)
 _VALUE = _Style((236, 240, 244), 500)
 _QUIET = _Style((158, 170, 182), 400)
-_ACCENT = _Style((110, 222, 214), 500)
+_ACCENT = _Style((140, 200, 255), 500)
 
 
 @dataclass(frozen=True, slots=True)

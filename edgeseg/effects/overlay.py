@@ -12,9 +12,9 @@ from edgeseg.ops.planes import color_to_yuv, copy_planes
 from edgeseg.types import Frame, Planes, Result, Size
 
 DEFAULT_OPACITY = 0.4
-TINT_RGB = (32, 164, 178)
-CONTOUR_RGB = (178, 240, 240)
-_LUMA_SHARE = 0.4  # colour goes on more strongly than brightness, so that faces keep their shape
+TINT_RGB = (36, 140, 255)
+CONTOUR_RGB = (204, 230, 255)
+_LUMA_SHARE = 0.7  # colour goes on more strongly than brightness, so that faces keep their shape
 
 
 class Overlay:

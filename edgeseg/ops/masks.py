@@ -13,7 +13,7 @@ from edgeseg.types import F32, U8, Matte, Planes, Size
 
 _GRID = 240  # longest side, in pixels, of the grid on which the guided filter is fitted
 _RADIUS = 2  # of its windows, in pixels of that grid
-_EPSILON = np.float32(1e-4)  # of guides in 0..1: contrast below 2.5 grey levels is noise
+_EPSILON = np.float32(3e-4)  # of guides in 0..1: contrast below 4 grey levels counts as noise
 _CERTAIN = 0.03  # scores this close to 0 and 1 are never soft, whatever the threshold
 
 
@@ -64,9 +64,10 @@ def guided(planes: Planes, person: F32, scratch: Scratch) -> F32:
     The fast guided filter (He, Sun, Ren 2013 and He, Sun 2015) with a colour guide: within each
     small window the score is modelled as ``a . (Y, U, V) + b``. Coefficients are found on a grid
     an eighth of a 720p picture, and applied at chroma size, where I420 has all three guides
-    without conversion. Measured on selfie-segmenter mattes at 128x128 against exact masks, in a
-    band of 15 px around the edge, mean error and IoU: bilinear .055 .910, guide Y .051 .919, guide
-    YUV .045 .930; the guide Y alone was worse than bilinear on still portraits, YUV was not.
+    without conversion. Measured on 50 frames of a moving head with exact masks, our portrait
+    network at 112x112, against bilinear enlargement: mean error 1.34 % for 1.63 %, IoU .978 for
+    .967, change of alpha where the mask stands still .098 % for .110 % (.182 for .193 with noise
+    of 4 levels). On third-party mattes a guide of Y alone was worse than bilinear, YUV was not.
     Values far from every edge stay what they are; the result may leave 0..1 slightly.
     """
     size = planes.size.chroma
