@@ -40,8 +40,12 @@ class HttpReader:
         self._lifeline = lifeline
         self._position = 0
         self._served = 0  # where the open response stands
-        self._connection: http.client.HTTPConnection | None = None
-        self._response = self._request(at=0)
+        self._held: list[socket.socket | http.client.HTTPResponse] = []
+        try:
+            self._response = self._request(at=0)
+        except BaseException:
+            self.close()
+            raise
         self.content_type = self._response.headers.get_content_type()
         length = self._response.headers.get("Content-Length")
         self.length = int(length) if length is not None else None
@@ -88,9 +92,8 @@ class HttpReader:
 
     def close(self) -> None:
         """Closes the connection."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        while self._held:
+            self._held.pop().close()
 
     def _resume(self, size: int) -> bytes:
         attempts = self._config.reconnect if self._ranges else 0
@@ -125,11 +128,11 @@ class HttpReader:
         host, port = parts.hostname or "", parts.port or (443 if secure else 80)
         sock = connect(host, port, timeout_s=self._config.timeout_s, lifeline=self._lifeline)
         sock.settimeout(self._config.timeout_s)
+        self._held.append(sock)
         if secure:
             sock = self._secured(sock, host)
         connection = http.client.HTTPConnection(host, port)
         connection.sock = sock
-        self._connection = connection
         headers = {"User-Agent": "edgeseg", "Accept": "*/*"}
         if parts.username is not None:
             pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
@@ -139,6 +142,7 @@ class HttpReader:
         path = parts.path or "/"
         connection.request("GET", f"{path}?{parts.query}" if parts.query else path, headers=headers)
         response = connection.getresponse()
+        self._held.append(response)
         sock.settimeout(self._config.stale_s)
         return response
 
@@ -146,6 +150,7 @@ class HttpReader:
         secured = ssl.create_default_context().wrap_socket(
             sock, server_hostname=host, do_handshake_on_connect=False
         )
+        self._held.append(secured)
         self._lifeline.hold(secured)
         secured.do_handshake()
         return secured
