@@ -24,7 +24,7 @@ from edgeseg.video.stream_copy import AnyPacket, StreamCopy
 log = logging.getLogger(__name__)
 
 _FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
-_HYBRID_SINCE = (61, 7, 0)  # FFmpeg 7.1: a fragmented file becomes an ordinary one when it ends
+_HYBRID_SINCE = (62, 12, 0)  # FFmpeg 8.1; with delay_moov, 7.1 and 8.0 overwrite the head
 
 
 class FileSink:

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import av
 from av.bitstream import BitStreamFilterContext
 from av.container import InputContainer, OutputContainer
-from av.stream import Discard, Stream
+from av.stream import Stream
 from av.video.stream import VideoStream
 
 from edgeseg.types import Size
@@ -55,7 +55,8 @@ class StreamCopy:
         left_out = []
         for stream in self._input.streams:
             if stream.type == "video":
-                stream.discard = Discard.all  # not read from the file
+                if hasattr(stream, "discard"):  # PyAV 17 and later
+                    stream.discard = av.stream.Discard.all  # not read from the file
             elif _fits(stream, output):
                 self._add(stream, output)
             elif "timecode" not in stream.metadata:  # that is a tag of the picture, too
