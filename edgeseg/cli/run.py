@@ -69,8 +69,11 @@ def load_config(name: str) -> dict[str, Any]:
 
 def run_resolved(config: RunConfig, *, quiet: bool) -> None:
     """Assembles and runs; prints the summary and writes the report however the run ended."""
+    import cv2
+
     from edgeseg.assemble import Assembly, assembled
 
+    cv2.setNumThreads(1)  # frames run side by side; inside one, OpenCV's pool only adds CPU time
     screen = console()
     if config.report is not None:
         check_report_path(config.report, overwrite=config.output.overwrite)
