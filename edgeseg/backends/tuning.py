@@ -8,7 +8,7 @@ import math
 import os
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from edgeseg.backends.ort import GRAPH_LEVELS, GraphLevel, OrtBackend, neutral_inputs
@@ -26,6 +26,8 @@ MAX_WORKERS = 8
 """More frames in flight than this add latency and memory, not throughput: Python must feed them."""
 HOPELESS = 1.7
 """A first call, which also fills caches, longer than this many times the best so far ends a try."""
+UNDISTURBED = 0.75
+"""Share of the measuring time the processor must have been ours for figures worth keeping."""
 LATENCY_GAIN = 0.8
 """A live source gives a frame more threads only if that takes less than this of the time."""
 
@@ -42,10 +44,14 @@ class Tuning:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The best graph level in one thread, and milliseconds per call by number of threads."""
+    """The best graph level in one thread, and milliseconds per call by number of threads.
+
+    disturbed: other programs kept the processor from us, so the figures are too high.
+    """
 
     graph_level: GraphLevel
     network_ms: dict[int, float]
+    disturbed: bool = False
 
 
 def autotune(
@@ -65,11 +71,12 @@ def autotune(
     """
     cores = cores or available_cores()
     path = cache or default_cache()
-    key = _cache_key(model, cores)
+    key = _cache_key(model, cores, threads)
     measured = _recall(path, key)
-    if measured is None or (threads and threads not in measured.network_ms):
+    if measured is None:
         measured = measure(model, cores=cores, threads=threads)
-        _remember(path, key, measured)
+        if not measured.disturbed:
+            _remember(path, key, measured)
     tuning = choose(measured, cores=cores, live=live, threads=threads, workers=workers)
     log.info("tuning of %s: %s", model.name, tuning)
     return tuning
@@ -77,7 +84,8 @@ def autotune(
 
 def measure(model: ModelFile, *, cores: int, threads: int = 0) -> Measured:
     """Times the network: graph levels in one thread, then more threads where that may pay."""
-    deadline = time.perf_counter() + BUDGET_S
+    started, started_cpu = time.perf_counter(), time.thread_time()
+    deadline = started + BUDGET_S
     first = threads or 1
     level, best = GRAPH_LEVELS[0], _best_ms(model, first, GRAPH_LEVELS[0], deadline)
     for other in GRAPH_LEVELS[1:]:
@@ -85,11 +93,13 @@ def measure(model: ModelFile, *, cores: int, threads: int = 0) -> Measured:
             ms = _best_ms(model, first, other, deadline, beat=best)
             level, best = min((level, best), (other, ms), key=lambda pair: pair[1])
     timed = {first: best}
+    wall_s, cpu_s = time.perf_counter() - started, time.thread_time() - started_cpu
+    disturbed = first == 1 and cpu_s < wall_s * UNDISTURBED  # one thread: all of it is our own
     if not threads and best >= FAST_MS:
         for count in _thread_counts(cores):
             if time.perf_counter() < deadline:
                 timed[count] = _best_ms(model, count, level, deadline, beat=best)
-    return Measured(level, timed)
+    return Measured(level, timed, disturbed)
 
 
 def choose(
@@ -160,9 +170,11 @@ def _call_ms(backend: OrtBackend, feeds: dict[str, Tensor]) -> float:
     return (time.perf_counter() - started) * 1e3
 
 
-def _cache_key(model: ModelFile, cores: int) -> str:
+def _cache_key(model: ModelFile, cores: int, threads: int) -> str:
     versions = f"onnxruntime {package_version('onnxruntime')}"
-    return f"{model.sha256} | {versions} | {cpu_name()} | {cores} cores"
+    return (
+        f"{model.sha256} | {versions} | {cpu_name()} | {cores} cores | {threads or 'any'} threads"
+    )
 
 
 def _read_cache(path: Path | None) -> dict[str, object]:
@@ -189,7 +201,8 @@ def _remember(path: Path | None, key: str, measured: Measured) -> None:
     """Adds an entry and replaces the file in one step, so that a reader never sees half of it."""
     if path is None:
         return
-    entries = {**_read_cache(path), key: asdict(measured)}
+    kept = {"graph_level": measured.graph_level, "network_ms": measured.network_ms}
+    entries = {**_read_cache(path), key: kept}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)

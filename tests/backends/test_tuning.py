@@ -15,6 +15,12 @@ from edgeseg.model_file import ModelFile, load_model
 from edgeseg.types import Size
 
 
+@pytest.fixture(autouse=True)
+def quiet_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures count as undisturbed, however busy the machine that runs the tests is."""
+    monkeypatch.setattr(tuning, "UNDISTURBED", 0.0)
+
+
 @pytest.fixture
 def model(tmp_path: Path) -> ModelFile:
     return load_model(tiny_model(tmp_path / "tiny.onnx"))
@@ -47,6 +53,8 @@ def test_given_threads_and_workers_are_kept(model: ModelFile, tmp_path: Path) ->
     assert (chosen.threads, chosen.workers) == (2, 3)
     assert autotune(model, live=False, threads=1, cores=4, cache=cache).workers == 4
     assert autotune(model, live=False, workers=5, cores=2, cache=cache).workers == 5
+    free = autotune(model, live=False, cores=2, cache=cache)
+    assert (free.threads, free.workers) == (1, 2)  # what was asked for once is not the rule
 
 
 def test_measuring_a_fast_network_is_short_and_tries_one_thread(model: ModelFile) -> None:
@@ -108,10 +116,19 @@ def test_a_damaged_cache_is_ignored_and_mended(
     model: ModelFile, tmp_path: Path, content: str
 ) -> None:
     cache = tmp_path / "tuning.json"
-    key = tuning._cache_key(model, 2)
+    key = tuning._cache_key(model, 2, 0)
     cache.write_text(content.replace("KEY", key), encoding="utf-8")
     assert autotune(model, live=False, cores=2, cache=cache).threads == 1
     assert json.loads(cache.read_text())[key]["graph_level"] in ("all", "basic")
+
+
+def test_figures_of_a_busy_machine_are_used_but_not_kept(
+    model: ModelFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tuning, "UNDISTURBED", 2.0)
+    cache = tmp_path / "tuning.json"
+    assert autotune(model, live=False, cores=2, cache=cache).threads == 1
+    assert not cache.exists()
 
 
 def test_entries_of_other_models_are_kept(model: ModelFile, tmp_path: Path) -> None:
