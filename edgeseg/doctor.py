@@ -57,8 +57,6 @@ _ENCODERS = {
     "libx265": "HEVC",
     "libvpx-vp9": "VP9",
     "libsvtav1": "AV1",
-    "h264_nvenc": "H.264 on NVIDIA",
-    "h264_videotoolbox": "H.264 on Apple",
 }
 _DECODERS = {"h264": "H.264", "hevc": "HEVC", "vp9": "VP9", "av1": "AV1", "mjpeg": "MJPEG"}
 
