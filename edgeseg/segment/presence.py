@@ -26,8 +26,8 @@ LEAVE_SCORE = 0.05
 """By how much the score may fall below the arrival threshold before it counts as nobody."""
 KEEP_SHARE, KEEP_AREA = 0.2, 0.02
 """A separate blob of this share of the largest, or of the picture, is kept wherever it is."""
-KEEP_GAP = 0.06
-"""A smaller one is kept within this share of the picture's diagonal: a hand, a hat."""
+KEEP_GAP = 0.03
+"""A smaller one is kept this near to a large one, as share of the diagonal: a hand, a hat."""
 HALO_PX = 3
 """Soft edge removed with a blob, in pixels of the matte."""
 
@@ -90,17 +90,18 @@ class PresenceGate:
 
 
 def clean(matte: Matte) -> tuple[F32, _Evidence]:
-    """Returns the probability without small blobs far from the largest, and what is left of it.
+    """Returns the probability without small blobs far from a large one, and what is left of it.
 
     The same array comes back when nothing is removed; it is never written to. Measured 0.07 ms at
-    128x128 with one blob, 0.12 ms with sixty.
+    128x128 with one blob, 0.2 ms with sixty.
     """
     person = matte.person
     mask: U8 = (person >= matte.threshold).view(np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(
         image=mask, connectivity=8, ltype=cv2.CV_32S
     )
-    removed = _stray(stats, mask.shape) if count > 2 else np.zeros(0, np.intp)
+    areas = stats[:, cv2.CC_STAT_AREA]
+    removed = _stray(labels, areas) if count > 2 else np.zeros(0, np.intp)
     if len(removed):
         person, mask = _remove(person, mask, labels, removed, count)
     area = int(cv2.countNonZero(src=mask))
@@ -108,21 +109,21 @@ def clean(matte: Matte) -> tuple[F32, _Evidence]:
     return person, _Evidence(area / mask.size, score)
 
 
-def _stray(stats: I32, shape: tuple[int, ...]) -> NDArray[np.intp]:
-    """Returns the labels of small blobs whose boxes lie far from the largest blob's box.
+def _stray(labels: I32, areas: I32) -> NDArray[np.intp]:
+    """Returns the labels of small blobs that do not come near a large one.
 
-    stats: int32 [n, 5] of OpenCV: left, top, width, height, area; row 0 is the background.
+    areas: pixels by label; label 0 is the background.
     """
-    boxes, areas = stats[:, :4], stats[:, cv2.CC_STAT_AREA].copy()
-    areas[0] = 0
-    main = int(areas.argmax())
-    starts, ends = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
-    gaps = np.maximum(np.maximum(starts[main] - ends, starts - ends[main]), 0)
-    far = np.hypot(gaps[:, 0], gaps[:, 1]) > KEEP_GAP * math.hypot(*shape)
-    small = areas < min(KEEP_SHARE * areas[main], KEEP_AREA * math.prod(shape))
-    stray = far & small
-    stray[0] = False
-    return np.flatnonzero(stray)
+    largest = int(areas[1:].max())
+    is_large = areas >= min(KEEP_SHARE * largest, KEEP_AREA * labels.size)
+    is_large[0] = False
+    reach = max(1, round(KEEP_GAP * math.hypot(*labels.shape)))
+    near = cv2.dilate(
+        src=is_large[labels].view(np.uint8), kernel=np.ones((2 * reach + 1,) * 2, np.uint8)
+    )
+    stays = is_large | (np.bincount(labels[near.view(bool)], minlength=len(areas)) > 0)
+    stays[0] = True
+    return np.flatnonzero(~stays)
 
 
 def _remove(
