@@ -15,14 +15,14 @@ import av.error
 import cv2
 import numpy as np
 from av.video.plane import VideoPlane
-from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+from av.video.reformatter import VideoReformatter
 
 from edgeseg.errors import SourceError
-from edgeseg.ops.planes import from_bgr
-from edgeseg.types import BT601, U8, ColorSpace, Matrix, Planes, SourceCounters
+from edgeseg.ops.planes import NEUTRAL, from_bgr
+from edgeseg.types import BT601, U8, ColorSpace, Matrix, Planes, Size, SourceCounters
 
 _HD_PIXELS = 1280 * 720
-_FULL_RANGE = 2  # AVCOL_RANGE_JPEG
+_LIMITED_RANGE, _FULL_RANGE = 1, 2  # AVCOL_RANGE_MPEG, AVCOL_RANGE_JPEG
 _BT2020 = (9, 10)  # AVCOL_SPC_BT2020_NCL, _CL
 _MATRICES: dict[int, Matrix] = {
     1: "bt709",  # AVCOL_SPC_BT709
@@ -33,7 +33,8 @@ _MATRICES: dict[int, Matrix] = {
     9: "bt709",  # BT2020_NCL and _CL are converted
     10: "bt709",
 }
-_SWS: dict[Matrix, Colorspace] = {"bt601": Colorspace.ITU601, "bt709": Colorspace.ITU709}
+_SWS: dict[Matrix, int] = {"bt601": 5, "bt709": 1}  # SWS_CS_ITU601, SWS_CS_ITU709
+_SWS_BT2020 = 9
 _ZERO_COPY = frozenset({"yuv420p", "yuvj420p", "yuva420p"})
 _MAX_DEMUX_FAILURES = 32
 _JUMP_BACK_S = 1
@@ -91,19 +92,29 @@ class Unpacker:
         if kind.is_rgb or kind.has_palette:
             bgr: Any = self._reformatter.reformat(frame, format="bgr24").to_ndarray()
             return from_bgr(bgr).freeze(), BT601
+        if kind.name.startswith("gray"):
+            return self._grey(frame)
         color = color_of(frame)
         if kind.name not in _ZERO_COPY or int(frame.colorspace) in _BT2020:
             frame = self._to_i420(frame, color)
         y, u, v = (_view(plane) for plane in frame.planes[:3])
         return Planes(y, u, v), color
 
+    def _grey(self, frame: av.VideoFrame) -> tuple[Planes, ColorSpace]:
+        """Grey is full range in FFmpeg, whatever its tag says."""
+        y = _view(self._reformatter.reformat(frame, format="gray").planes[0])
+        size = Size(frame.width, frame.height).chroma
+        neutral = np.full((size.height, size.width), NEUTRAL, np.uint8)
+        neutral.flags.writeable = False
+        return Planes(y, neutral, neutral), color_of(frame)._replace(full_range=True)
+
     def _to_i420(self, frame: av.VideoFrame, color: ColorSpace) -> av.VideoFrame:
         matrix = _SWS[color.matrix]
-        levels = ColorRange.JPEG if color.full_range else ColorRange.MPEG
+        levels = _FULL_RANGE if color.full_range else _LIMITED_RANGE
         return self._reformatter.reformat(
             frame,
-            format="yuvj420p" if color.full_range else "yuv420p",
-            src_colorspace=Colorspace.BT2020 if int(frame.colorspace) in _BT2020 else matrix,
+            format="yuvj420p" if frame.format.name.startswith("yuvj") else "yuv420p",
+            src_colorspace=_SWS_BT2020 if int(frame.colorspace) in _BT2020 else matrix,
             dst_colorspace=matrix,
             src_color_range=levels,
             dst_color_range=levels,

@@ -8,13 +8,13 @@ plane, also after lossy coding, which makes lost, doubled and swapped frames vis
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
-import av.stream
 import numpy as np
 
 from edgeseg.types import U8, Planes, Size
@@ -27,6 +27,7 @@ SMALL = Size(160, 96)
 
 _ROWS, _COLS = 3, 4
 _MPEG, _JPEG = 1, 2  # AVColorRange
+_ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC
 _MATRICES = {"bt709": 1, "bt601": 6, "bt2020": 9}  # AVColorSpace
 _PREFERRED = {"libx264": {"preset": "ultrafast"}, "libx265": {"preset": "ultrafast"}}
 _PREFERRED["libx265"]["x265-params"] = "log-level=none:pools=1:frame-threads=1"
@@ -124,8 +125,6 @@ def write_clip(
             context.colorspace = _MATRICES[matrix]
         if full_range is not None:
             context.color_range = _JPEG if full_range else _MPEG
-        if rotation or mirrored:  # FFmpeg counts counterclockwise
-            stream.set_display_rotation(-rotation, hflip=mirrored)
         sound = _add_audio(target, path) if audio else None
         moments = list(times) if times is not None else [start + i / rate for i in range(frames)]
         for i, moment in enumerate(moments):
@@ -137,7 +136,22 @@ def write_clip(
         target.mux(stream.encode(None))
         if sound is not None:
             _write_sine(target, sound, seconds=float(moments[-1] + 1 / rate))
+    if rotation or mirrored:
+        _turn(path, rotation, mirrored=mirrored)
     return path
+
+
+def _turn(path: Path, degrees: int, *, mirrored: bool) -> None:
+    """Writes the display matrix into an MP4's first track header, as phones do."""
+    cosine, sine = {0: (1, 0), 90: (0, 1), 180: (-1, 0), 270: (0, -1)}[degrees]
+    a, b, c, d = cosine, sine, -sine, cosine  # x' = ax + cy, y' = bx + dy
+    if mirrored:
+        a, c = -a, -c
+    one, unit = 1 << 16, 1 << 30
+    matrix = struct.pack(">9i", a * one, b * one, 0, c * one, d * one, 0, 0, 0, unit)
+    content = path.read_bytes()
+    at = content.index(b"tkhd") + 4 + 40  # ISO 14496-12, 8.3.2, version 0
+    path.write_bytes(content[:at] + matrix + content[at + len(matrix) :])
 
 
 def _add_audio(target: Any, path: Path) -> Any:
@@ -164,7 +178,7 @@ def write_sound(path: Path, *, cover: bool = False) -> Path:
         if cover:
             image = target.add_stream("mjpeg", rate=1)
             image.width, image.height, image.pix_fmt = SMALL.width, SMALL.height, "yuvj420p"
-            image.disposition = av.stream.Disposition.attached_pic
+            image.disposition = _ATTACHED_PICTURE
         sound = _add_audio(target, path)
         if image is not None:
             target.mux(image.encode(to_av(picture(0, SMALL), "yuvj420p")))

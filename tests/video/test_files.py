@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import av.stream
 import numpy as np
 import pytest
 from media import damage, has_encoder, number_of, picture, truncate, write_clip, write_sound
@@ -122,10 +123,8 @@ def test_conversion_to_i420_keeps_the_levels(
         stored = list(container.decode(video=0))[1].planes[0]
     samples = np.frombuffer(stored, np.uint16 if "10" in pix_fmt else np.uint8)
     luma = samples.reshape(stored.height, -1)[:, : stored.width] / (4 if "10" in pix_fmt else 1)
-    if pix_fmt == "gray" and not full_range:
-        luma = 16 + luma * 219 / 255  # FFmpeg stores grey in full range whatever the tag says
     np.testing.assert_allclose(frame.planes.y, luma, atol=1)
-    assert frame.color == ColorSpace("bt601", full_range)
+    assert frame.color == ColorSpace("bt601", full_range or pix_fmt == "gray")
     if pix_fmt == "gray":
         assert (frame.planes.v == 128).all()
     else:
@@ -291,7 +290,10 @@ def test_a_file_that_ends_early_counts_what_is_missing(tmp_path: Path) -> None:
     frames = read_all(source)
     assert [number_of(f.planes.y) for f in frames] == list(range(len(frames)))
     assert 10 < len(frames) < 50
-    assert source.counters.damaged == 60 - len(frames)
+    if hasattr(av.stream.Stream, "index_entries"):  # PyAV 17 and later
+        assert source.counters.damaged == 60 - len(frames)
+    else:
+        assert source.counters.damaged > 0
 
 
 def test_bad_files_are_named_in_one_line(tmp_path: Path) -> None:
