@@ -35,6 +35,8 @@ _MATRICES: dict[int, Matrix] = {
 }
 _SWS: dict[Matrix, int] = {"bt601": 5, "bt709": 1}  # SWS_CS_ITU601, SWS_CS_ITU709
 _SWS_BT2020 = 9
+_SWS_EXACT = 0x2 | 0x2000 | 0x40000  # bilinear, full chroma, accurate rounding: as fast, and
+# without them BT.2020 comes out 2.5 levels too dark
 _ZERO_COPY = frozenset({"yuv420p", "yuvj420p", "yuva420p"})
 _MAX_DEMUX_FAILURES = 32
 _JUMP_BACK_S = 1
@@ -118,6 +120,7 @@ class Unpacker:
             dst_colorspace=matrix,
             src_color_range=levels,
             dst_color_range=levels,
+            interpolation=_SWS_EXACT,
         )
 
 
