@@ -12,9 +12,11 @@ TORCH ?= torch==2.13.0
 .PHONY: demo test torch lint bench clean
 
 $(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || \
+		{ echo "no $(PYTHON) here; on Debian/Ubuntu: sudo apt-get install python3 python3-venv"; exit 2; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 		{ echo "edgeseg needs Python 3.10 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1)"; exit 2; }
-	@$(PYTHON) -m venv $(VENV) || \
+	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || \
 		{ rm -rf $(VENV); echo "cannot make a virtual environment; on Debian/Ubuntu: sudo apt-get install python3-venv"; exit 2; }
 
 $(VENV)/.run: pyproject.toml | $(BIN)/python
@@ -35,12 +37,14 @@ $(VENV)/.train: pyproject.toml | $(BIN)/python
 	@touch $@
 
 demo: $(VENV)/.run
+	@$(BIN)/python -m edgeseg.system_libs
 	@$(BIN)/python tools/make_demo_clip.py demo_input.mp4
 	@$(BIN)/edgeseg run demo_input.mp4 --effect blur -o demo.mp4 --report demo.json --overwrite
 	@echo "wrote $(CURDIR)/demo.mp4 (from demo_input.mp4); figures in demo.json"
 	@echo "with a camera: $(BIN)/edgeseg run 0 --effect blur"
 
 test: $(VENV)/.test
+	@$(BIN)/python -m edgeseg.system_libs
 	$(BIN)/python -m pytest -q
 
 torch: $(VENV)/.train

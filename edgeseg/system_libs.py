@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import re
+import sys
 
 APT_PACKAGES = {
     "libGL.so": "libgl1",
@@ -49,7 +51,9 @@ HEADLESS_HINT = (
     " (or, on a machine without windows: pip uninstall opencv-python; "
     "pip install opencv-python-headless)"
 )
-_WINDOW_PACKAGES = ("libgl1", "libegl1", "libglib2.0-0", "libsm6", "libxext6", "libxcb1")
+OPENCV_PACKAGES = ("libgl1", "libglib2.0-0", "libsm6", "libxext6")
+"""What opencv-python needs on a bare Debian 12: the first two to load, all to show a window."""
+_BROUGHT_ALONG = (*OPENCV_PACKAGES, "libegl1", "libx11-6", "libxcb1", "libice6")
 
 PIP_PACKAGES = {
     "cv2": "opencv-python",
@@ -76,8 +80,11 @@ def explain_import_error(error: ImportError) -> str | None:
         library = found.group(0).partition(":")[0]
         package = APT_PACKAGES.get(found.group(1))
         if package:
-            return f"the system library {library} is missing: sudo apt install {package}" + (
-                HEADLESS_HINT if package in _WINDOW_PACKAGES else ""
+            opencv = package in _BROUGHT_ALONG
+            packages = " ".join(OPENCV_PACKAGES) if opencv else package
+            return (
+                f"the system library {library} is missing: sudo apt-get install {packages}"
+                f"{HEADLESS_HINT if opencv else ''}"
             )
         return (
             f"the system library {library} is missing; find its package with: apt-file search "
@@ -89,3 +96,16 @@ def explain_import_error(error: ImportError) -> str | None:
             f"the Python package {package} is missing: pip install {package}" if package else None
         )
     return None
+
+
+def main() -> None:
+    """Exits 0 when OpenCV loads, else says in one line what is missing and exits 2."""
+    try:
+        importlib.import_module("cv2")
+    except ImportError as error:
+        sys.stderr.write(f"edgeseg: {explain_import_error(error) or error}\n")
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

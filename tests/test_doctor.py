@@ -58,7 +58,7 @@ def refusing(module: str, error: ImportError) -> Callable[..., ModuleType]:
             "OpenCV",
             ImportError("libGL.so.1: cannot open shared object file: No such file or directory"),
             "the system library libGL.so.1 is missing",
-            "sudo apt install libgl1",
+            "sudo apt-get install libgl1",
         ),
         (
             "av",

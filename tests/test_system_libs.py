@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
-from edgeseg.system_libs import explain_import_error
+import edgeseg
+from edgeseg.system_libs import OPENCV_PACKAGES, explain_import_error
 
 
 @pytest.mark.parametrize(
-    ("text", "library", "package", "headless"),
+    ("text", "library", "package", "opencv"),
     [
         ("libGL.so.1", "libGL.so.1", "libgl1", True),
         ("libgthread-2.0.so.0", "libgthread-2.0.so.0", "libglib2.0-0", True),
@@ -18,14 +24,15 @@ from edgeseg.system_libs import explain_import_error
     ],
 )
 def test_a_missing_library_names_its_package(
-    text: str, library: str, package: str, headless: bool
+    text: str, library: str, package: str, opencv: bool
 ) -> None:
     error = ImportError(f"{text}: cannot open shared object file: No such file or directory")
     line = explain_import_error(error)
     assert line is not None
-    start = f"the system library {library} is missing: sudo apt install {package}"
+    packages = " ".join(OPENCV_PACKAGES) if opencv else package
+    start = f"the system library {library} is missing: sudo apt-get install {packages}"
     assert line.startswith(start)
-    assert ("opencv-python-headless" in line) == headless
+    assert ("opencv-python-headless" in line) == opencv
     assert "\n" not in line
 
 
@@ -50,3 +57,26 @@ def test_anything_else_is_left_to_others() -> None:
     assert explain_import_error(ImportError("cannot import name 'x' from 'y'")) is None
     assert explain_import_error(ModuleNotFoundError("No module named 'q'", name="q")) is None
     assert explain_import_error(ModuleNotFoundError("odd")) is None
+
+
+def test_run_as_a_module_it_checks_opencv() -> None:
+    command = [sys.executable, "-m", "edgeseg.system_libs"]
+    assert subprocess.run(command, timeout=60, check=False).returncode == 0
+
+
+def test_run_as_a_module_it_says_what_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "cv2.py").write_text(
+        "raise ImportError('libGL.so.1: cannot open shared object file: No such file or directory')"
+    )
+    root = str(Path(edgeseg.__file__).parents[1])
+    run = subprocess.run(
+        [sys.executable, "-m", "edgeseg.system_libs"],
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{root}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert run.returncode == 2
+    assert run.stderr.count("\n") == 1
+    assert "sudo apt-get install libgl1" in run.stderr
