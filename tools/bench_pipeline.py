@@ -18,8 +18,9 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 import onnx
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from edgeseg import __version__
 from edgeseg.device import available_cores, describe_device
@@ -36,6 +37,11 @@ def plain_twin(model: onnx.ModelProto, channels: int = 3) -> onnx.ModelProto:
     shape = graph.input[0].type.tensor_type.shape.dim
     height, width = shape[1].dim_value, shape[2].dim_value
     graph.node[first].input[0] = "x"
+    kernel = next(i for i in graph.initializer if i.name == graph.node[first].input[1])
+    scaled = numpy_helper.to_array(kernel) * np.float32(127.5)  # shipped files take levels - 127.5
+    kernel.CopyFrom(numpy_helper.from_array(scaled, kernel.name))
+    used = {name for node in graph.node[first:] for name in node.input}
+    kept = [i for i in graph.initializer if i.name in used]
     score = graph.output[0].name
     background, both = "one_minus_score", "scores"
     one = helper.make_tensor("one", TensorProto.FLOAT, [1], [1.0])
@@ -49,7 +55,7 @@ def plain_twin(model: onnx.ModelProto, channels: int = 3) -> onnx.ModelProto:
         "plain",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, channels, height, width])],
         [helper.make_tensor_value_info(both, TensorProto.FLOAT, None)],
-        [*graph.initializer, one],
+        [*kept, one],
     )
     made = helper.make_model(twin, opset_imports=model.opset_import)
     made.ir_version = model.ir_version
