@@ -36,6 +36,14 @@ _JOIN_S = 2.0
 _IO_BUFFER = 1 << 16  # holds the largest datagram
 _PROBING = {"analyzeduration": "500000"}  # us; an RTSP stream opens in 0.7 s instead of 2.0 s
 _PLAYLISTS = (".m3u8", ".mpd")
+_PLAYLIST_TYPES = frozenset(
+    {
+        "application/dash+xml",
+        "application/vnd.apple.mpegurl",
+        "application/x-mpegurl",
+        "audio/mpegurl",
+    }
+)
 _CLOCKLESS = frozenset({"mpjpeg", "mjpeg", "h264", "hevc", "jpeg_pipe", "m4v"})
 
 
@@ -140,9 +148,12 @@ class Connection:
             self._reader = TcpReader(config, self._lifeline)
         elif scheme == "udp":
             self._reader = UdpReader(config, self._lifeline)
+        kind = getattr(self._reader, "content_type", "")
+        if self._reader is not None and kind in _PLAYLIST_TYPES:
+            self._reader.close()
+            self._reader = None
         if self._reader is None:
             return self._open_by_ffmpeg(scheme)
-        kind = getattr(self._reader, "content_type", "")
         return av.open(
             self._reader,
             mode="r",

@@ -133,15 +133,23 @@ class Decoder:
     """Decodes one stream's packets; what damage costs is counted, not raised."""
 
     def __init__(
-        self, stream: av.VideoStream, counters: SourceCounters, *, threads: int = 1
+        self,
+        stream: av.VideoStream,
+        counters: SourceCounters,
+        *,
+        threads: int = 1,
+        low_delay: bool = False,
     ) -> None:
-        """threads: 1 decodes in the calling thread, 0 lets the decoder choose."""
+        """threads: 1 decodes in the calling thread, 0 lets the decoder choose.
+
+        low_delay: no frame threads, each of which holds one picture back.
+        """
         self.stream = stream
         self.packets = 0
         self._counters = counters
         stream.thread_count = threads
         if threads != 1:
-            stream.thread_type = "AUTO"
+            stream.thread_type = "SLICE" if low_delay else "AUTO"
 
     def feed(self, packet: av.Packet[av.VideoStream]) -> list[av.VideoFrame]:
         """Returns the frames a packet completes; an empty packet flushes the decoder."""

@@ -170,8 +170,12 @@ class StreamSource:
         if not connection.wait_open(self._config.timeout_s):
             return
         assert connection.stream is not None
-        threads = self._config.decode_threads
-        decoder = Decoder(connection.stream, self._counters, threads=threads)
+        decoder = Decoder(
+            connection.stream,
+            self._counters,
+            threads=self._config.decode_threads,
+            low_delay=connection.live,
+        )
         first, deadline = True, time.monotonic() + self._config.timeout_s
         while True:
             left = deadline - time.monotonic() if connection.live else None
@@ -201,7 +205,7 @@ class StreamSource:
         self._failures += 1
 
     def _describe(self, first: av.VideoFrame) -> SourceInfo:
-        stream, config = self._connection.stream, self._config
+        stream = self._connection.stream
         assert stream is not None
         rate = stream.average_rate or stream.guessed_rate
         fps = rate if rate and rate < _MAX_FPS else None
@@ -211,7 +215,7 @@ class StreamSource:
             uri=self._name,
             size=Size(*reversed(size)) if self._orientation.transposed else size,
             fps=fps,
-            frames=config.max_frames or self._expected(fps),
+            frames=self._expected(fps),
             live=self._connection.live,
             time_base=stream.time_base or Fraction(1, 90_000),
             color=color,
@@ -219,10 +223,11 @@ class StreamSource:
         )
 
     def _expected(self, fps: Fraction | None) -> int | None:
-        container = self._connection.container
+        limit, container = self._config.max_frames, self._connection.container
         if container is None or not container.duration or fps is None:
-            return None
-        return round(Fraction(container.duration, av.time_base) * fps)
+            return limit
+        lasting = round(Fraction(container.duration, av.time_base) * fps)
+        return lasting if limit is None else min(lasting, limit)
 
 
 def _seconds(frame: av.VideoFrame) -> Fraction | None:

@@ -6,6 +6,7 @@ import importlib.util
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -52,7 +53,7 @@ class Visit:
 class Server:
     """An HTTP server whose n-th request gets the n-th behaviour, the last one for ever after."""
 
-    def __init__(self, behaviours: Sequence[Behaviour]) -> None:
+    def __init__(self, behaviours: Sequence[Behaviour], certificate: Path | None) -> None:
         self.visits = 0
         self.over = threading.Event()
         lock = threading.Lock()
@@ -73,11 +74,17 @@ class Server:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = False
+        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.02}
         )
         self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}/live.ts"
+        scheme = "http" if certificate is None else "https"
+        self.url = f"{scheme}://127.0.0.1:{self._server.server_port}/live.ts"
 
     def close(self) -> None:
         self.over.set()
@@ -87,9 +94,9 @@ class Server:
 
 
 @contextmanager
-def serving(*behaviours: Behaviour) -> Iterator[Server]:
-    """Runs a server for a with-block."""
-    server = Server(behaviours)
+def serving(*behaviours: Behaviour, certificate: Path | None = None) -> Iterator[Server]:
+    """Runs a server for a with-block, over TLS where it has a certificate."""
+    server = Server(behaviours, certificate)
     try:
         yield server
     finally:

@@ -65,7 +65,7 @@ def exhaust(read: Callable[[], Frame | None]) -> None:
 
 @pytest.fixture
 def clip(tmp_path: Path) -> Path:
-    return write_clip(tmp_path / "camera.avi", codec="mjpeg", pix_fmt="yuvj420p", frames=20)
+    return write_clip(tmp_path / "camera.avi", codec="mjpeg", pix_fmt="yuvj420p", frames=40)
 
 
 def test_frames_come_in_order_with_their_time_of_capture(clip: Path) -> None:
@@ -96,7 +96,7 @@ def test_a_slow_reader_gets_the_newest_picture(clip: Path) -> None:
     assert frame is not None
     assert number_of(frame.planes.y) > 4
     assert source.counters.dropped >= 4
-    assert time.perf_counter() - frame.captured_at < 0.1
+    assert time.perf_counter() - frame.captured_at < 0.3
     source.close()
 
 
@@ -110,7 +110,7 @@ def test_a_stalled_camera_that_repeats_itself_is_noticed(clip: Path) -> None:
 
 def test_an_unplugged_camera_is_an_error(clip: Path) -> None:
     source = CameraSource(SourceConfig(uri="/dev/video2"), factory=lambda _index: FileCamera(clip))
-    message = r"camera 2 stopped giving pictures after 0\.\d s \(5 reads failed in a row\)"
+    message = r"camera 2 stopped giving pictures after \d\.\d s \(5 reads failed in a row\)"
     with pytest.raises(SourceError, match=message) as caught:
         exhaust(source.read)
     assert caught.value.exit_code == 3

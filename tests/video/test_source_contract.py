@@ -137,7 +137,7 @@ def test_interrupt_from_another_thread_ends_it_and_close_twice_is_fine(
 ) -> None:
     with opener(tmp_path, None) as source:
         others = set(threading.enumerate())
-        timer = threading.Timer(0.6, source.interrupt)
+        timer = threading.Timer(0.4, source.interrupt)
         timer.start()
         begun = time.monotonic()
         while source.read() is not None:

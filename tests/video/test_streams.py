@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -228,6 +230,31 @@ def test_redirects_and_motion_jpeg_cameras(tmp_path: Path) -> None:
     assert {f.pts for f in frames} == {None}, "these cameras send no times"
 
 
+@pytest.mark.parametrize("name", ["live.m3u8", "playlist"])
+def test_hls(tmp_path: Path, name: str) -> None:
+    write_clip(
+        tmp_path / "live.m3u8",
+        frames=60,
+        gop=15,
+        container_format="hls",
+        container_options={"hls_time": "1", "hls_list_size": "0"},
+    )
+    files = {f"/{p.name}": p.read_bytes() for p in tmp_path.iterdir()}
+    assert len(files) > 2
+
+    def behave(visit: Visit) -> None:
+        content = files.get(visit.path, files["/live.m3u8"])
+        kind = "video/mp2t" if visit.path.endswith(".ts") else "application/vnd.apple.mpegurl"
+        visit.start(Content_Length=str(len(content)), Content_Type=kind)
+        visit.send(content)
+
+    with serving(behave) as server:
+        source = open_stream(server.url.replace("live.ts", name))
+        assert numbers(read(source, 1000)) == list(range(60))
+        assert source.info.frames == 60
+        source.close()
+
+
 def jpeg(index: int) -> bytes:
     import av
 
@@ -288,8 +315,36 @@ def test_a_server_that_never_answers_is_given_up() -> None:
         for uri in (f"http://127.0.0.1:{port}/", f"rtsp://127.0.0.1:{port}/live"):
             begun = time.monotonic()
             with pytest.raises(SourceNotFound, match=r"no answer in time|fell silent"):
-                open_stream(uri, timeout_s=0.5)
+                open_stream(uri, timeout_s=0.3)
             assert time.monotonic() - begun < 2
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A self-signed certificate for 127.0.0.1, with its key in the same file."""
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl program to make a certificate with")
+    folder = tmp_path_factory.mktemp("tls")
+    key, made = folder / "key.pem", folder / "both.pem"
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    outputs = ["-nodes", "-days", "2", "-keyout", str(key), "-out", str(made)]
+    subprocess.run([*command, *subject, *outputs], check=True, capture_output=True)
+    made.write_text(made.read_text() + key.read_text())
+    return made
+
+
+def test_https_with_a_certificate_that_is_trusted_or_not(
+    clip: bytes, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(whole(clip), certificate=certificate) as server:
+        assert server.url.startswith("https://")
+        with pytest.raises(SourceNotFound, match="its certificate cannot be verified: self"):
+            open_stream(server.url)
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        source = open_stream(server.url)
+        assert numbers(read(source, 1000)) == list(range(60))
+        source.close()
 
 
 def interrupt_soon(source: StreamSource) -> float:
@@ -329,7 +384,7 @@ def test_a_reader_that_falls_behind_skips_to_a_key_frame(tmp_path: Path) -> None
     with serving(endless(content, seconds=0.5, then_hang=True)) as server:
         source = open_stream(server.url)
         first = read(source, 5)
-        time.sleep(1.2)
+        time.sleep(0.8)
         rest = read(source, 100)
         source.close()
     assert numbers(first) == list(range(5))
@@ -442,7 +497,7 @@ def test_rtsp_survives_a_pause_and_a_restart_of_the_server(rtsp_frames: Path) ->
         frames = read(source, 20)
         assert all(b == (a + 1) % 200 for a, b in pairwise(numbers(frames)))
         server.send_signal(signal.SIGSTOP)  # longer than one read waits, shorter than stale_s
-        threading.Timer(1.4, server.send_signal, [signal.SIGCONT]).start()
+        threading.Timer(1.2, server.send_signal, [signal.SIGCONT]).start()
         frames += read(source, 60)
         assert source.counters.reconnects == 0
     with rtsp_server(port, rtsp_frames, fps=50):
