@@ -484,13 +484,8 @@ def rtsp_frames(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-needs_rtsp = pytest.mark.skipif(
-    not RTSP_SERVER, reason="no RTSP server: pip install rtsp (a small one, for tests only)"
-)
-
-
-@needs_rtsp
-def test_rtsp_survives_a_pause_and_a_restart_of_the_server(rtsp_frames: Path) -> None:
+@pytest.mark.skipif(not RTSP_SERVER, reason="no RTSP server: pip install rtsp (a small one)")
+def test_rtsp_through_a_pause_a_restart_and_an_interruption(rtsp_frames: Path) -> None:
     port = free_port()
     with rtsp_server(port, rtsp_frames, fps=50) as server:
         source = open_stream(f"rtsp://127.0.0.1:{port}/live", stale_s=3)
@@ -500,21 +495,13 @@ def test_rtsp_survives_a_pause_and_a_restart_of_the_server(rtsp_frames: Path) ->
         threading.Timer(1.2, server.send_signal, [signal.SIGCONT]).start()
         frames += read(source, 60)
         assert source.counters.reconnects == 0
-    with rtsp_server(port, rtsp_frames, fps=50):
+    with rtsp_server(port, rtsp_frames, fps=50) as server:
         frames += read(source, 60)
-        source.close()
+        server.send_signal(signal.SIGSTOP)
+        assert interrupt_soon(source) < 2
     assert source.info.live
     assert source.info.fps == 50
     assert source.counters.reconnects == 1
     assert len([f for f in frames if f.cut]) == 1
     assert len(times(frames)) == len(frames) == 140
     assert all(a < b for a, b in pairwise(times(frames)))
-
-
-@needs_rtsp
-def test_a_silent_rtsp_server_is_left_and_can_be_interrupted(rtsp_frames: Path) -> None:
-    with rtsp_server(port := free_port(), rtsp_frames, fps=50) as server:
-        source = open_stream(f"rtsp://127.0.0.1:{port}/live", stale_s=60)
-        assert len(read(source, 10)) == 10
-        server.send_signal(signal.SIGSTOP)
-        assert interrupt_soon(source) < 2
