@@ -28,6 +28,9 @@ Reader: TypeAlias = HttpReader | TcpReader | UdpReader
 _QUEUED = 240
 """Packets a slow reader may fall behind before a live stream skips to the next key frame."""
 
+_BEHIND_S = 2.0
+"""Age of the next packet at which a live stream skips to the newest key frame at hand."""
+
 _KEYLESS = 300
 """Packets after which a stream that never marks a key frame is decoded anyway."""
 
@@ -88,6 +91,8 @@ class Connection:
             )
             if not self._queue or self._lifeline.aborted:
                 return None
+            if self.live and time.perf_counter() - self._queue[0][1] > _BEHIND_S:
+                self._skip_to_newest_key()
             item = self._queue.popleft()
             self._changed.notify_all()
             return item
@@ -212,6 +217,13 @@ class Connection:
                 self._changed.wait_for(lambda: len(self._queue) < _QUEUED or self._lifeline.aborted)
             self._queue.append((packet, time.perf_counter()))
             self._changed.notify_all()
+
+    def _skip_to_newest_key(self) -> None:
+        """Drops what came before the newest key frame, such as while a model was loading."""
+        keys = [i for i, (packet, _) in enumerate(self._queue) if packet.is_keyframe]
+        for _ in range(keys[-1] if keys else 0):
+            self._queue.popleft()
+            self._counters.dropped += 1
 
     def _skip(self, packet: Packet) -> bool:
         """Tells whether a packet of a live stream cannot be decoded yet."""

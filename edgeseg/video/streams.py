@@ -34,10 +34,10 @@ class _Decoded(NamedTuple):
 class StreamSource:
     """Frames of a network stream that reconnects by itself.
 
-    An endless stream is live: its frames carry their time of arrival, a reader that falls far
-    behind is moved to the next key frame, and a stream that breaks off or falls silent for
-    ``stale_s`` is opened again, after ``backoff_s`` and twice that each time, until ``reconnect``
-    attempts in a row brought no frame. The first frame after that is marked as a cut, and times
+    An endless stream is live: its frames carry their time of arrival, and a reader that falls two
+    seconds behind is moved to the newest key frame. A stream that breaks off, or falls silent for
+    ``stale_s``, is opened again after ``backoff_s`` and twice that each time, until ``reconnect``
+    attempts in a row brought no frame; the first frame after that is marked as a cut, and times
     run on by the clock. A file behind a URL is read to its end like a file.
 
     >>> source = StreamSource(SourceConfig(uri="rtsp://camera/live"))  # doctest: +SKIP

@@ -393,6 +393,21 @@ def test_a_reader_that_falls_behind_skips_to_a_key_frame(tmp_path: Path) -> None
     assert gap % 10 == 0
 
 
+def test_a_late_reader_starts_at_the_newest_key_frame(
+    clip: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgeseg.video.connection._BEHIND_S", 0.3)
+    with serving(endless(clip, seconds=0.6, then_hang=True)) as server:
+        source = open_stream(server.url)
+        time.sleep(0.8)
+        shown = numbers(read(source, 5))
+        source.close()
+    assert shown[0] == 0, "the frame the stream was opened with"
+    assert shown[1] in (40, 50)
+    assert shown[2:] == [shown[1] + i for i in (1, 2, 3)]
+    assert source.counters.dropped > 20
+
+
 def test_damage_on_the_way_is_counted(clip: bytes) -> None:
     broken = bytearray(clip)
     middle = len(broken) // 2
