@@ -85,8 +85,8 @@ class Assembly:
             f"{source.uri}: {source.size}{rate}",
             *source.notes,
             f"{spec.name} ({spec.input.size}, {spec.precision}) on {loaded.backend} "
-            f"{loaded.device}: {tuning.network_ms:.1f} ms, "
-            f"{tuning.workers} x {tuning.threads} thread{'s' if tuning.threads > 1 else ''}",
+            f"{loaded.device}, {tuning.workers} x {tuning.threads} "
+            f"thread{'s' if tuning.threads > 1 else ''}",
         ]
 
     def written_lines(self) -> list[str]:
