@@ -184,6 +184,7 @@ def test_image_is_prepared_once_per_size_and_colour_space(tmp_path: Path) -> Non
     backdrop = ImageBackdrop(path)
     first = backdrop.planes(frame(Size(20, 10)))
     assert backdrop.planes(frame(Size(20, 10))) is first
+    assert not first.u.flags.writeable
     assert backdrop.planes(frame(Size(20, 10), color=COLORS[3])) is not first
     for width in range(30, 40):
         backdrop.planes(frame(Size(width, 10)))

@@ -11,7 +11,7 @@ from scenes import COLORS, SIZES, as_tuple, matte, person_mask, poisoned, scene
 from edgeseg.config import EffectConfig
 from edgeseg.effects import EFFECTS, make_effect
 from edgeseg.protocols import Effect
-from edgeseg.types import ColorSpace, Frame, Planes, Result, Size
+from edgeseg.types import ColorSpace, Frame, Matte, Planes, Result, Size
 
 
 class Make(Protocol):
@@ -113,6 +113,15 @@ def test_without_a_person_nothing_of_the_frame_is_left(case: str, size: Size, ma
         for result in (None, matte(frame, present=False))
     }
     assert len(pictures) == 1
+
+
+@pytest.mark.parametrize("case", COVERING)
+def test_an_absent_person_is_covered_whatever_the_scores(case: str, make: Make) -> None:
+    frame = scene(Size(101, 67))
+    some = matte(frame)
+    absent = Matte(some.person, some.geometry, present=False)
+    effect = make(case)
+    assert as_tuple(render(effect, frame, absent)) == as_tuple(render(effect, frame, None))
 
 
 @pytest.mark.parametrize("case", ["blur", "blur=1"])

@@ -9,7 +9,7 @@ from edgeseg.config import EffectConfig
 from edgeseg.effects import make_effect
 from edgeseg.effects.overlay import TINT_RGB
 from edgeseg.ops.planes import color_to_yuv, to_bgr
-from edgeseg.types import BT601, ColorSpace, Frame, Planes, Result, Size
+from edgeseg.types import BT601, ColorSpace, Frame, Matte, Planes, Result, Size
 
 SIZE = Size(320, 180)
 
@@ -30,6 +30,17 @@ def test_blur_keeps_the_person_out_of_the_background(strength: float) -> None:
     outside = ~person_mask(SIZE, share=0.36)
     assert out.y[outside].max() <= 62
     assert out.y[outside].min() >= 48
+
+
+def test_blur_has_no_halo_where_the_matte_is_a_little_small() -> None:
+    """Hair just outside the mask does not light up the background beside it."""
+    frame = scene(SIZE, room=(50, 50), person=(255, 255, 255))
+    exact = matte(frame)
+    kernel = np.ones((3, 3), np.uint8)
+    small = Matte(cv2.erode(src=exact.person, kernel=kernel), exact.geometry)
+    out = render("blur", frame, small, EffectConfig(refine=False))
+    outside = ~person_mask(SIZE, share=0.34)
+    assert out.y[outside].max() <= 55
 
 
 def test_blur_gets_stronger() -> None:
@@ -142,6 +153,7 @@ def test_side_by_side_holds_the_picture_and_the_effect(size: Size, inner: str) -
     np.testing.assert_array_equal(out.y[:, :width], frame.planes.y)
     np.testing.assert_array_equal(out.y[:, width:], alone.y)
     np.testing.assert_array_equal(out.u[:, :columns], frame.planes.u)
+    np.testing.assert_array_equal(out.u[:, columns:], alone.u[:, size.width % 2 :])
     np.testing.assert_array_equal(out.v[:, columns:], alone.v[:, size.width % 2 :])
     if inner == "alpha":
         assert out.a is not None
