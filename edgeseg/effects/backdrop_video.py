@@ -146,8 +146,10 @@ def _planes_of(picture: av.VideoFrame, size: Size, color: ColorSpace) -> Planes:
     if picture.format.name not in ("yuv420p", "yuvj420p"):
         bgr: Any = picture.to_ndarray(format="bgr24")
         return rotate(cover_planes(to_planes(bgr, color), stored), turn)
-    planes = cover_planes(Planes(*(_view(plane) for plane in picture.planes)), stored)
-    return rotate(_recolor(planes, _color_of(picture), color), turn)
+    planes, given = Planes(*(_view(plane) for plane in picture.planes)), _color_of(picture)
+    if picture.width < stored.width:  # recolour where there are fewer pixels
+        return rotate(cover_planes(_recolor(planes, given, color), stored), turn)
+    return rotate(_recolor(cover_planes(planes, stored), given, color), turn)
 
 
 def _view(plane: Any) -> U8:

@@ -122,6 +122,16 @@ def test_video_formats_in_every_colour_space(
     assert abs(level_of(planes, color) - LEVELS[0]) <= (20 if codec == "gif" else 6)
 
 
+@pytest.mark.parametrize("color", COLORS, ids=str)
+@pytest.mark.parametrize("size", [Size(96, 72), Size(33, 25)], ids=str)
+def test_video_keeps_its_colours_larger_and_smaller(
+    clip: Path, size: Size, color: ColorSpace
+) -> None:
+    planes = VideoBackdrop(clip).planes(frame(size, at=Fraction(3, 10), color=color))
+    assert planes.size == size
+    assert abs(level_of(planes, color) - LEVELS[3]) <= 6
+
+
 @pytest.mark.parametrize(
     ("rotation", "dark"), [(0, "left"), (90, "top"), (180, "right"), (270, "bottom")]
 )
