@@ -61,11 +61,12 @@ def display() -> Iterator[str]:
     if not LINUX or shutil.which("Xvfb") is None or shutil.which("xdotool") is None:
         pytest.skip("needs Xvfb and xdotool (apt install xvfb xdotool)")
     reader, writer = os.pipe()
-    command = ["Xvfb", "-displayfd", str(writer), "-screen", "0", "800x600x24"]
+    command = ["Xvfb", "-displayfd", str(writer), "-noreset", "-screen", "0", "800x600x24"]
     with subprocess.Popen(command, pass_fds=[writer], stderr=subprocess.DEVNULL) as server:
         os.close(writer)
         with os.fdopen(reader) as pipe:
             number = pipe.readline().strip()
+        assert number, "Xvfb did not start"
         try:
             yield f":{number}"
         finally:
