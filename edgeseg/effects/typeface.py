@@ -45,13 +45,11 @@ class OutlineFace:
 class StrokeFace:
     """Hershey strokes, which every OpenCV has; ASCII only."""
 
-    _FACE = cv2.FONT_HERSHEY_SIMPLEX
-
     def width(self, text: str, size_px: int, weight: int) -> int:
         """Returns the width of a text in pixels."""
         (width, _), _ = cv2.getTextSize(
             text=_ascii(text),
-            fontFace=self._FACE,
+            fontFace=self._face(weight),
             fontScale=self._scale(size_px),
             thickness=self._thickness(size_px, weight),
         )
@@ -65,12 +63,16 @@ class StrokeFace:
             img=mask,
             text=_ascii(text),
             org=(x, baseline),
-            fontFace=self._FACE,
+            fontFace=self._face(weight),
             fontScale=self._scale(size_px),
             color=(255,),
             thickness=self._thickness(size_px, weight),
             lineType=cv2.LINE_AA,
         )
+
+    @staticmethod
+    def _face(weight: int) -> int:
+        return int(cv2.FONT_HERSHEY_DUPLEX if weight >= 500 else cv2.FONT_HERSHEY_SIMPLEX)
 
     @staticmethod
     def _scale(size_px: int) -> float:
