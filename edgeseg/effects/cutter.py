@@ -6,7 +6,7 @@ import cv2
 
 from edgeseg.config import EffectConfig
 from edgeseg.ops.draw import blend_planes, crop, crop_alpha, decontaminate, soft_box
-from edgeseg.ops.masks import Alpha, cut_out
+from edgeseg.ops.masks import Alpha, cut_out, cut_out_chroma
 from edgeseg.ops.scratch import Scratch
 from edgeseg.types import U8, Frame, Planes, Result
 
@@ -35,12 +35,24 @@ class Cutter:
             refine=self._config.refine,
         )
 
+    def chroma_alpha(self, frame: Frame, result: Result | None) -> U8 | None:
+        """Returns ``alpha``'s chroma plane only, for effects that need no more."""
+        if result is None or not result.present:
+            return None
+        return cut_out_chroma(
+            frame.planes,
+            result,
+            scratch=self.scratch,
+            feather=self._config.feather,
+            refine=self._config.refine,
+        )
+
     def paste(self, frame: Frame, alpha: Alpha, out: Planes) -> None:
         """Draws the person on ``out``, which holds the new background of the frame's size."""
         if not self._config.decontaminate:
             blend_planes(frame.planes, out, alpha, out, self.scratch)
             return
-        box = soft_box(alpha, margin=self._margin(alpha))
+        box = soft_box(alpha.chroma, margin=self._margin(alpha))
         if box is not None:
             soft, view = crop_alpha(alpha, box), crop(out, box)
             colors = decontaminate(crop(frame.planes, box), soft, self.scratch)
@@ -49,7 +61,7 @@ class Cutter:
 
     def lift(self, frame: Frame, alpha: Alpha, out: Planes) -> None:
         """Writes the person's own colours into ``out`` wherever alpha is above 0."""
-        box = soft_box(alpha, margin=self._margin(alpha))
+        box = soft_box(alpha.chroma, margin=self._margin(alpha))
         if box is not None:
             soft, view, source = crop_alpha(alpha, box), crop(out, box), crop(frame.planes, box)
             if self._config.decontaminate:

@@ -145,49 +145,33 @@ def _free(plane: U8, alpha: U8, person: U8, background: U8, out: U8, s: Scratch)
     cv2.subtract(src1=out, src2=loss, dst=out)
 
 
-def mix(out: Planes, yuv: tuple[int, int, int], weight: Alpha, scratch: Scratch) -> None:
-    """Draws one colour on a picture, as strongly as ``weight`` says."""
-    shares = (weight.luma, weight.chroma, weight.chroma)
-    for plane, level, share in zip((out.y, out.u, out.v), yuv, shares, strict=True):
-        size = Size(plane.shape[1], plane.shape[0])
-        rest, paint = scratch.u8("mix.rest", size), scratch.u8("mix.paint", size)
-        cv2.bitwise_not(src=share, dst=rest)
-        cv2.multiply(src1=plane, src2=rest, dst=plane, scale=1 / 255)
-        cv2.convertScaleAbs(src=share, dst=paint, alpha=level / 255)
-        cv2.add(src1=plane, src2=paint, dst=plane)
+def outline(alpha: U8, picture: Size) -> U8:
+    """Returns weights of a smooth line along the middle of a soft edge, uint8 [h, w] as alpha.
 
-
-def outline(alpha: Alpha, picture: Size, scratch: Scratch) -> Alpha:
-    """Returns weights of a smooth line along the middle of the soft edge.
-
-    Its width does not depend on how soft the edge is: about 0.4 % of the picture's shorter side.
+    alpha: of chroma size. The line's width does not depend on how soft the edge is: about 0.4 %
+    of the picture's shorter side.
     """
-    size = Size(alpha.chroma.shape[1], alpha.chroma.shape[0])
-    hard = scratch.u8("outline.hard", size)
-    cv2.threshold(src=alpha.chroma, thresh=127, maxval=255, type=cv2.THRESH_BINARY, dst=hard)
+    _, hard = cv2.threshold(src=alpha, thresh=127, maxval=255, type=cv2.THRESH_BINARY)
     sigma = max(0.0015 * min(picture), 1.0)
     ramp = cv2.GaussianBlur(src=hard, ksize=(0, 0), sigmaX=sigma, borderType=cv2.BORDER_REPLICATE)
-    line = cv2.LUT(src=ramp, lut=_PEAK)
-    luma_size = Size(alpha.luma.shape[1], alpha.luma.shape[0])
-    big = scratch.u8("outline.luma", luma_size)
-    cv2.resize(src=line, dsize=tuple(luma_size), dst=big, interpolation=cv2.INTER_LINEAR)
-    return Alpha(big, line)
+    line: U8 = cv2.LUT(src=ramp, lut=_PEAK)
+    return line
 
 
 _PEAK = np.rint(255 * np.clip(1.6 - np.abs(np.arange(256) - 127.5) / 64, 0, 1)).astype(np.uint8)
 
 
-def soft_box(alpha: Alpha, *, margin: int) -> Rect | None:
+def soft_box(alpha: U8, *, margin: int) -> Rect | None:
     """Returns the part of the U and V planes around the soft edge, or None without one.
 
-    margin: in chroma pixels on every side, cut at the picture's border.
+    alpha: of chroma size. margin: in its pixels on every side, cut at the picture's border.
     """
-    return _box(cv2.inRange(src=alpha.chroma, lowerb=1, upperb=254), margin)
+    return _box(cv2.inRange(src=alpha, lowerb=1, upperb=254), margin)
 
 
-def person_box(alpha: Alpha, *, margin: int) -> Rect | None:
+def person_box(alpha: U8, *, margin: int) -> Rect | None:
     """Returns the part of the U and V planes around everything that is not background."""
-    return _box(alpha.chroma, margin)
+    return _box(alpha, margin)
 
 
 def _box(mask: U8, margin: int) -> Rect | None:

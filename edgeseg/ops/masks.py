@@ -37,6 +37,14 @@ def cut_out(
     more widens it on both sides. refine: move the edge to where the picture's colours change.
     The result lies in ``scratch`` and is valid until the thread's next call with it.
     """
+    chroma = cut_out_chroma(planes, matte, scratch=scratch, feather=feather, refine=refine)
+    return Alpha(enlarge_chroma(chroma, planes.size, scratch, "alpha.luma"), chroma)
+
+
+def cut_out_chroma(
+    planes: Planes, matte: Matte, *, scratch: Scratch, feather: float, refine: bool
+) -> U8:
+    """Returns the alpha of the U and V planes alone, uint8 [(H+1)//2, (W+1)//2]."""
     size = planes.size.chroma
     if refine:
         scores = guided(planes, matte.person, scratch)
@@ -44,9 +52,7 @@ def cut_out(
         scores = _resize(matte.person, scratch.f32("scores", size))
     chroma = scratch.u8("alpha.chroma", size)
     _with_edge(scores, threshold=matte.threshold, feather=feather, out=chroma)
-    if feather > 1:
-        chroma = _widen(chroma, feather)
-    return Alpha(_enlarge(chroma, planes.size, scratch), chroma)
+    return _widen(chroma, feather) if feather > 1 else chroma
 
 
 def empty_alpha(size: Size) -> Alpha:
@@ -89,10 +95,10 @@ def _resize(scores: F32, out: F32) -> F32:
     return out
 
 
-def _enlarge(chroma: U8, size: Size, scratch: Scratch) -> U8:
+def enlarge_chroma(chroma: U8, size: Size, scratch: Scratch, name: str) -> U8:
     """Resizes a plane of chroma size to luma size; odd sizes are cut from the next even one."""
     double = Size(chroma.shape[1] * 2, chroma.shape[0] * 2)
-    big = scratch.u8("alpha.luma", double)
+    big = scratch.u8(name, double)
     cv2.resize(src=chroma, dsize=tuple(double), dst=big, interpolation=cv2.INTER_LINEAR)
     return big[: size.height, : size.width]
 
