@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -140,3 +141,11 @@ def test_every_shipped_configuration_loads(path: Path) -> None:
 def test_an_unknown_shipped_name_has_a_near_match() -> None:
     with pytest.raises(ConfigError, match="did you mean 'portrait_webcam'"):
         load_config("portrait_webcm")
+
+
+def test_the_configuration_page_names_every_key() -> None:
+    page = (configs_dir() / "README.md").read_text(encoding="utf-8")
+    for section, field in RunConfig.model_fields.items():
+        assert f"`{section}`" in page, section
+        for key in getattr(field.annotation, "model_fields", {}):
+            assert re.search(rf"^\| `{section}` \|.*\b{key}\b", page, re.MULTILINE), key
