@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 from collections.abc import Iterator
@@ -25,3 +26,13 @@ def no_thread_survives() -> Iterator[None]:
     yield
     alive = [t.name for t in threading.enumerate() if t.name.startswith("edgeseg-")]
     assert not alive, f"threads still running: {alive}"
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """Undoes what the command line does to the package's logger."""
+    logger = logging.getLogger("edgeseg")
+    handlers, level, propagate = logger.handlers[:], logger.level, logger.propagate
+    yield
+    logger.handlers[:], logger.propagate = handlers, propagate
+    logger.setLevel(level)
