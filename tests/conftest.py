@@ -29,10 +29,8 @@ def no_thread_survives() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def logging_as_it_was() -> Iterator[None]:
-    """Undoes what the command line does to the package's logger."""
+def logging_as_in_a_library() -> None:
+    """Undoes what an earlier test's command line did to the package's logger."""
     logger = logging.getLogger("edgeseg")
-    handlers, level, propagate = logger.handlers[:], logger.level, logger.propagate
-    yield
-    logger.handlers[:], logger.propagate = handlers, propagate
-    logger.setLevel(level)
+    logger.handlers[:], logger.propagate = [], True
+    logger.setLevel(logging.NOTSET)
