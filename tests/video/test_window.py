@@ -181,11 +181,13 @@ def test_the_picture_is_shown_in_its_colours_and_keeps_its_shape(
         f"""
         window = find()
         run("xdotool", "windowsize", window, "600", "241")
-        for _ in range(100):
-            show(0.1)
-            if "600x241" in run("xdotool", "getwindowgeometry", window):
+        for _ in range(40):
+            show(0.5)
+            run("xwd", "-root", "-silent", "-out", {str(shot)!r})
+            drawn = any(open({str(shot)!r}, "rb").read()[-800 * 400 * 4:-800 * 370 * 4])
+            if "600x241" in run("xdotool", "getwindowgeometry", window) and drawn:
                 break
-        show(1.0)
+        show(0.5)
         run("xwd", "-root", "-silent", "-out", {str(shot)!r})
         """,
         DISPLAY=display,
