@@ -14,7 +14,6 @@ from edgeseg.errors import ConfigError
 from edgeseg.meter import Meter
 from edgeseg.ops.planes import from_bgr
 from edgeseg.protocols import Segmenter
-from edgeseg.report import build_report
 from edgeseg.types import U8, Frame, Matte
 
 
@@ -75,13 +74,5 @@ def run(config: RunConfig | dict[str, Any]) -> dict[str, Any]:
     """
     settled = resolve(config) if isinstance(config, dict) else config
     with assembled(settled) as assembly:
-        pipeline = assembly.pipeline
-        pipeline.run()
-        return build_report(
-            config=settled,
-            meter=pipeline.meter,
-            source=pipeline.source.info,
-            counters=pipeline.source.counters,
-            running=assembly.running(),
-            ended="done",
-        )
+        assembly.pipeline.run()
+        return assembly.report("done")

@@ -15,6 +15,7 @@ from edgeseg.effects.hud import Hud, HudFigures
 from edgeseg.meter import Meter
 from edgeseg.model_file import ModelFile, load_model, shipped_models
 from edgeseg.protocols import Effect, Segmenter, Sink, Smoother, Source
+from edgeseg.report import build_report
 from edgeseg.runtime.closing import close_all
 from edgeseg.runtime.mailbox import MailboxPolicy
 from edgeseg.runtime.pipeline import Flow, Pipeline, Recipe
@@ -65,8 +66,18 @@ class Assembly:
         """Adds something to do about 20 times a second while running."""
         self.ticks.acts.append(act)
 
-    def running(self) -> dict[str, Any]:
-        """Returns the report's keys that say what ran."""
+    def report(self, ended: str) -> dict[str, Any]:
+        """Returns the run's report; ended: ``done``, ``interrupted`` or the error's line."""
+        return build_report(
+            config=self.config,
+            meter=self.pipeline.meter,
+            source=self.pipeline.source.info,
+            counters=self.pipeline.source.counters,
+            running=self._running(),
+            ended=ended,
+        )
+
+    def _running(self) -> dict[str, Any]:
         loaded = self.loaded
         return {
             "model": {"name": loaded.file.name, "sha256": loaded.file.sha256},

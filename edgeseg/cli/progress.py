@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -21,15 +21,21 @@ from edgeseg.meter import Meter, Snapshot
 from edgeseg.types import SourceInfo
 
 
-def console() -> Console:
+def console(*, quiet: bool = False) -> Console:
     """Returns a console on stderr that never breaks a path or a figure over lines."""
-    return Console(stderr=True, soft_wrap=True, highlight=False)
+    return Console(stderr=True, soft_wrap=True, highlight=False, quiet=quiet)
+
+
+def tell(screen: Console, lines: Sequence[str]) -> None:
+    """Prints lines as they are."""
+    for line in lines:
+        screen.print(line, markup=False)
 
 
 class RunProgress:
     """A bar with ETA for sources of known length, running figures for the others."""
 
-    def __init__(self, screen: Console, source: SourceInfo, *, quiet: bool) -> None:
+    def __init__(self, screen: Console, source: SourceInfo) -> None:
         counted = source.frames is not None
         columns = (
             [BarColumn(), MofNCompleteColumn(), TextColumn("ETA"), TimeRemainingColumn()]
@@ -42,7 +48,7 @@ class RunProgress:
             TextColumn("{task.fields[figures]}"),
             console=screen,
             transient=True,
-            disable=quiet or not screen.is_terminal,
+            disable=screen.quiet or not screen.is_terminal,
             refresh_per_second=5,
         )
         self._task: TaskID = self._progress.add_task("", total=source.frames, figures="")

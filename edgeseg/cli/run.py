@@ -6,15 +6,20 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from edgeseg.assets import configs_dir
-from edgeseg.cli.progress import RunProgress, console, summary_lines
+from edgeseg.cli.progress import RunProgress, console, summary_lines, tell
 from edgeseg.config import RunConfig, assign, load_yaml, parse_assignment, resolve
 from edgeseg.errors import ConfigError, EdgesegError, Interrupted, near_match
-from edgeseg.report import build_report, check_report_path, write_json
+from edgeseg.report import check_report_path, write_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from edgeseg.assemble import Assembly
 
 
 def run(
@@ -71,43 +76,37 @@ def run_resolved(config: RunConfig, *, quiet: bool) -> None:
     """Assembles and runs; prints the summary and writes the report however the run ended."""
     import cv2
 
-    from edgeseg.assemble import Assembly, assembled
+    from edgeseg.assemble import assembled
 
     cv2.setNumThreads(1)  # frames run side by side; inside one, OpenCV's pool only adds CPU time
-    screen = console()
+    screen = console(quiet=quiet)
     if config.report is not None:
         check_report_path(config.report, overwrite=config.output.overwrite)
-    ended = "done"
-    assembly: Assembly
     with assembled(config) as assembly:
-        if not quiet:
-            for line in assembly.opening_lines():
-                screen.print(line, markup=False)
-        pipeline = assembly.pipeline
+        tell(screen, assembly.opening_lines())
+        ended = "done"
         try:
-            with (
-                RunProgress(screen, pipeline.source.info, quiet=quiet) as progress,
-                interruptible(pipeline.interrupt),
-            ):
-                assembly.on_tick(lambda: progress.update(pipeline.meter))
-                pipeline.run()
+            run_with_progress(assembly, screen)
         except EdgesegError as error:
             ended = "interrupted" if isinstance(error, Interrupted) else str(error)
             raise
         finally:
-            finished = build_report(
-                config=config,
-                meter=pipeline.meter,
-                source=pipeline.source.info,
-                counters=pipeline.source.counters,
-                running=assembly.running(),
-                ended=ended,
-            )
-            if finished["frames"]["captured"] and not quiet:
-                for line in [*summary_lines(finished), *assembly.written_lines()]:
-                    screen.print(line, markup=False)
+            report = assembly.report(ended)
+            if report["frames"]["captured"]:
+                tell(screen, [*summary_lines(report), *assembly.written_lines()])
             if config.report is not None:
-                write_json(config.report, finished)
+                write_json(config.report, report)
+
+
+def run_with_progress(assembly: Assembly, screen: Console) -> None:
+    """Runs to the end under a progress display, Ctrl-C ending it cleanly."""
+    pipeline = assembly.pipeline
+    with (
+        RunProgress(screen, pipeline.source.info) as progress,
+        interruptible(pipeline.interrupt),
+    ):
+        assembly.on_tick(lambda: progress.update(pipeline.meter))
+        pipeline.run()
 
 
 @contextmanager
