@@ -140,7 +140,7 @@ def ffmpeg(*arguments: str | Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 RTSP_SERVER = importlib.util.find_spec("rtsp") is not None
-"""Whether the PyPI package ``rtsp``, a small real RTSP server, is installed."""
+"""Whether the Python package ``rtsp``, a small real RTSP server, is installed."""
 
 _RTSP_SCRIPT = """
 import sys, rtsp
