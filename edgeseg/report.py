@@ -45,6 +45,7 @@ def build_report(
             "fps": None if source.fps is None else round(float(source.fps), 3),
             "live": source.live,
             "damaged": counters.damaged,
+            "dropped": counters.dropped,  # also part of frames.dropped, but never captured
             "reconnects": counters.reconnects,
             "notes": list(source.notes),
         },

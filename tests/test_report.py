@@ -66,6 +66,7 @@ def test_what_the_source_noticed_is_counted() -> None:
     assert made["frames"]["duplicated"] == 2  # type: ignore[index]
     source = made["source"]
     assert source["damaged"] == 1  # type: ignore[index]
+    assert source["dropped"] == 3  # type: ignore[index]
     assert source["reconnects"] == 4  # type: ignore[index]
     assert source["fps"] == 29.97  # type: ignore[index]
 
