@@ -67,7 +67,7 @@ class SmoothingConfig(Strict):
 
 
 class OutputConfig(Strict):
-    """How files are written."""
+    """How files are written. crf: quality, smaller is better; the exact quantiser of ultrafast."""
 
     sinks: tuple[str, ...] = ()
     overwrite: bool = False

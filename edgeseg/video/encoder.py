@@ -51,6 +51,11 @@ class VideoTags:
 def choose_codec(suffix: str, config: OutputConfig, *, alpha: bool, live: bool) -> Codec | None:
     """Returns the encoder for a container, or None where the container cannot carry alpha.
 
+    x264's ``ultrafast`` takes ``crf`` as a constant quantiser: without macroblock trees, adaptive
+    quantisation and look-ahead it is all that crf means, but x264 still searches motion twice for
+    it. Measured with 23, 720p / 1080p: 2.3 / 5.6 ms instead of 2.9 / 8.0 a frame, as many dB for
+    as many bytes on six clips.
+
     Alpha in .mov is ProRes 4444 by the ``prores`` encoder. Measured on masked 720p: 30 ms and
     0.36 MB a frame, prores_ks 100 ms, qtrle 17 ms but 0.96 MB and RGB, png 29 ms.
     """
@@ -61,7 +66,8 @@ def choose_codec(suffix: str, config: OutputConfig, *, alpha: bool, live: bool) 
         return Codec("libvpx-vp9", "yuva420p" if alpha else "yuv420p", options)
     if alpha:
         return Codec("prores", _TEN_BIT, even=True) if suffix == ".mov" else None
-    options = {"preset": config.preset, "crf": str(config.crf)}
+    quality = "qp" if config.preset == "ultrafast" else "crf"
+    options = {"preset": config.preset, quality: str(config.crf)}
     if live:
         options["tune"] = "zerolatency"
     return Codec("libx264", "yuv420p", options, even=True)
