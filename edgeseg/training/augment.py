@@ -21,7 +21,7 @@ from edgeseg.training.geometry import (
     whole_view,
     zoom_view,
 )
-from edgeseg.training.photometric import change_photo
+from edgeseg.training.photometric import change_photo, change_tone
 
 Image = NDArray[np.uint8]
 Mask = NDArray[np.uint8]
@@ -70,10 +70,16 @@ def random_turn(view: View, rng: np.random.Generator, config: AugmentConfig) -> 
     return replace(view, degrees=degrees, mirrored=bool(rng.random() < 0.5))
 
 
-def background_crop(picture: Image, size: int, rng: np.random.Generator) -> Image:
-    """A random part of `picture`, stretched to [size, size, 3]."""
+def background_crop(
+    picture: Image,
+    size: int,
+    rng: np.random.Generator,
+    *,
+    shares: tuple[float, float] = (0.2, 1.0),
+) -> Image:
+    """A random part of `picture` that is a share of it within `shares`, as [size, size, 3]."""
     height, width = picture.shape[:2]
-    area = rng.uniform(0.2, 1.0) * height * width
+    area = rng.uniform(*shares) * height * width
     aspect = np.exp(rng.uniform(np.log(0.7), np.log(1.8)))
     w, h = min(np.sqrt(area * aspect), width), min(np.sqrt(area / aspect), height)
     x, y = rng.uniform(w / 2, width - w / 2 + 1e-6), rng.uniform(h / 2, height - h / 2 + 1e-6)
@@ -107,6 +113,17 @@ def match_light(person: Image, scene: Image, rng: np.random.Generator) -> Image:
     return np.asarray(np.clip(person + shift.astype(np.float32), 0, 255), np.uint8)
 
 
+def new_scene(
+    bank: SampleBank, size: int, rng: np.random.Generator, config: AugmentConfig
+) -> Image:
+    """A background for pasting; a harsh one is an enlarged detail in another light."""
+    if config.harsh_scene and rng.random() < config.harsh_scene:
+        picture = bank.background(rng)
+        scene = background_crop(picture, size, rng, shares=(0.02, 0.3))
+        return change_tone(scene, rng, low_light=bool(rng.random() < 0.5))
+    return background_crop(bank.background(rng), size, rng)
+
+
 def on_new_background(
     sample: Sample,
     bank: SampleBank,
@@ -122,7 +139,7 @@ def on_new_background(
         view = keep_inside(random_view(sample, rng, config), sample.mask, slack=0.0)
     view = replace(view, mirrored=bool(rng.random() < 0.5))
     person, mask = cut_out(sample, view, size)
-    scene = background_crop(bank.background(rng), size, rng)
+    scene = new_scene(bank, size, rng, config)
     if rng.random() < 0.3:
         scene = cv2.GaussianBlur(src=scene, ksize=(0, 0), sigmaX=float(rng.uniform(1, 4)))
     if rng.random() < 0.6:

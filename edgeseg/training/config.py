@@ -22,6 +22,8 @@ class AugmentConfig(_Frozen):
     upper_view: Share = 0.35
     rotate: Share = 0.4
     paste_background: Share = 0.35
+    harsh_scene: Share = 0.0
+    """Of the pasted backgrounds: strongly enlarged, and darker, brighter or tinted."""
     second_person: Share = 0.1
     bystanders: Share = 0.2
     occluder: Share = 0.06
