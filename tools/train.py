@@ -36,6 +36,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--teacher", type=Path, nargs="*", default=[], help="edgeseg .onnx files")
+    parser.add_argument("--stop-after", type=int, help="epoch to stop after, schedule unchanged")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     return parser.parse_args()
 
@@ -90,7 +91,15 @@ def main() -> None:
             done = run.epoch * steps + step
             bar.update(task, completed=done, epoch=run.epoch + 1, loss=loss)
 
-        scores = train(run, bank, validation, arguments.out, teacher=teacher, progress=show)
+        scores = train(
+            run,
+            bank,
+            validation,
+            arguments.out,
+            stop_after=arguments.stop_after,
+            teacher=teacher,
+            progress=show,
+        )
     draw_curves(arguments.out / "log.csv", arguments.out / "curves.png")
     if scores:
         print(f"macro IoU {scores.macro_iou:.4f}, best {run.best:.4f}", file=sys.stderr)

@@ -180,15 +180,17 @@ def train(
     validation: list[Sample],
     folder: Path,
     *,
+    stop_after: int | None = None,
     teacher: Teacher | None = None,
     progress: Progress | None = None,
 ) -> Scores | None:
-    """Train to `run.config.epochs`, leaving `last.pt`, `best.pt` and `log.csv` in `folder`.
+    """Train to the last epoch, or to `stop_after`; `folder` gets `last.pt`, `best.pt`, `log.csv`.
 
     Returns the scores of the averaged weights after the last epoch, None if nothing was left to do.
     """
     scores = None
-    while run.epoch < run.config.epochs:
+    end = run.config.epochs if stop_after is None else min(stop_after, run.config.epochs)
+    while run.epoch < end:
         loss = train_epoch(run, bank, teacher=teacher, progress=progress)
         predict = torch_predictor(run.averaged.network, run.config.validation_size)
         scores = evaluate(predict, validation)

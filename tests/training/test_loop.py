@@ -71,10 +71,7 @@ def test_training_learns_resumes_bit_equal_and_logs(
     train(straight, bank, validation, whole, progress=lambda _s, _n, loss: steps.append(loss))
     assert np.mean(steps[-3:]) < np.mean(steps[:3])
 
-    first = new_run(config)
-    halted = config.model_copy(update={"epochs": 1, "cooldown_epochs": 0})
-    first.config = halted
-    train(first, bank, validation, stopped)
+    train(new_run(config), bank, validation, stopped, stop_after=1)
     second = new_run(config)
     second.restore(stopped / "last.pt")
     assert second.epoch == 1
