@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -164,12 +166,32 @@ def _session_options(ort: Any, model: ModelFile, threads: int, graph_level: Grap
 
 def _import_ort() -> Any:
     try:
-        import onnxruntime
+        with _telemetry_off():
+            import onnxruntime
     except ImportError as error:
         raise BackendUnavailable(
             f"onnxruntime is not usable here: {one_line(error)}; pip install onnxruntime"
         ) from error
     return onnxruntime
+
+
+@contextmanager
+def _telemetry_off() -> Iterator[None]:
+    """Keeps an ONNX Runtime imported meanwhile from reporting to its maker.
+
+    Since 1.31 its Linux builds, too, keep a device id in the user's cache folder and send usage
+    events; they read this variable once, when they are loaded.
+    """
+    name = "ORT_DISABLE_TELEMETRY"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 def _ort_errors() -> tuple[type[Exception], ...]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -236,3 +239,22 @@ def test_threads_do_not_spin_after_a_run(tmp_path: Path) -> None:
         time.sleep(0.1)
         burnt.append(time.process_time() - before)
     assert min(burnt) < 0.008  # spinning threads burn 0.03 and more
+
+
+def test_onnxruntime_reports_to_nobody(tmp_path: Path) -> None:
+    """Its 1.31 builds write a device id below the home folder and send usage events."""
+    script = (
+        "import sys, os; from edgeseg.backends import open_backend; "
+        "from edgeseg.model_file import load_model; "
+        "open_backend(load_model(sys.argv[1])).warm_up(); "
+        "assert 'ORT_DISABLE_TELEMETRY' not in os.environ"
+    )
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {"HOME": str(home), "PATH": os.environ["PATH"]}
+    path = tiny_model(tmp_path / "tiny.onnx")
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(path)], env=environment, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert list(home.rglob("*")) == []
