@@ -21,7 +21,7 @@ from edgeseg.runtime.mailbox import MailboxPolicy
 from edgeseg.runtime.pipeline import Flow, Pipeline, Recipe
 from edgeseg.segment import KeepResult, NetworkSegmenter, PresenceGate
 from edgeseg.types import Frame, Planes, SourceInfo
-from edgeseg.video.sink_uri import SinkKind, parse_sink
+from edgeseg.video.sink_uri import SinkKind, parse_sink, refuse_clashes
 from edgeseg.video.uri import SourceKind, classify
 
 EFFECT_CYCLE = ("overlay", "blur", "color=#2e3440", "side-by-side", "none")
@@ -195,6 +195,7 @@ def flow_for(config: RunConfig, source: SourceInfo, tuning: Tuning) -> Flow:
 def assembled(config: RunConfig) -> Iterator[Assembly]:
     """Opens everything a run needs, cheap checks first, and closes what it opened."""
     effect = make_effect(config.effect.name, config.effect)
+    refuse_clashes(sink_uris(config), inputs=config.inputs, report=config.report)
     sinks = [make_sink(uri, config) for uri in sink_uris(config)]
     load_model(config.model.name)  # a wrong name is said before a camera is opened
     source = open_source(config.source)

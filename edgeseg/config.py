@@ -110,6 +110,12 @@ class RunConfig(Strict):
     hud: HudConfig = HudConfig()
     report: str | None = None
 
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of what the run reads, files and others, as the user gave them."""
+        _, _, background = self.effect.name.rpartition("replace=")
+        return self.source.uri, self.model.name, background
+
 
 def load_yaml(path: Path) -> dict[str, Any]:
     """Reads a configuration file into a plain mapping; relative paths in it count from its folder.

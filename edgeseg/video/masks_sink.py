@@ -11,9 +11,8 @@ from edgeseg.ops.labels import label_map
 from edgeseg.types import OutputInfo, Rendered
 from edgeseg.video.image_sink import encode_image
 from edgeseg.video.output_file import write_failed, write_whole
-from edgeseg.video.sequence import NumberedFiles
+from edgeseg.video.sequence import INDEX_NAME, NumberedFiles
 
-INDEX_NAME = "frames.csv"
 _HEADER = "index,file,pts,seconds\n"
 
 

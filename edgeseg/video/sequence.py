@@ -7,10 +7,12 @@ from glob import glob
 from pathlib import Path
 
 from edgeseg.errors import SinkRefused
-from edgeseg.video.output_file import refuse_folder, same_file
+from edgeseg.video.output_file import refuse_folder
 
 _FIELD = re.compile(r"%0?(\d*)d")
 DEFAULT_NAME = "%06d.png"
+INDEX_NAME = "frames.csv"
+"""The list of frames beside label pictures."""
 
 
 class NumberedFiles:
@@ -33,6 +35,11 @@ class NumberedFiles:
             raise SinkRefused(f"{pattern}: expected one number field, got {fields}")
         self.numbered = fields == 1
         self._made = False
+
+    @property
+    def pattern(self) -> Path:
+        """Folder and name, the number still a field."""
+        return self.folder / self.name
 
     def path(self, index: int) -> Path:
         """Returns the file for a frame's index."""
@@ -59,8 +66,8 @@ class NumberedFiles:
                 f"{uri}: {existing[0]} exists already ({len(existing)} such files); "
                 "add --overwrite to replace them or choose another folder"
             )
-        inputs = _inputs(source)
-        if any(same_file(path, one) for path in existing[:1] + existing[-1:] for one in inputs):
+        inputs = {path.resolve() for path in _inputs(source)}
+        if any(path.resolve() in inputs for path in existing):
             raise SinkRefused(f"{uri}: these are the input pictures; choose another folder")
 
     def make_folder(self) -> None:

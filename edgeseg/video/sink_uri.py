@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
 from edgeseg.errors import SinkRefused, near_match
+from edgeseg.video.sequence import INDEX_NAME, NumberedFiles
 
 
 class SinkKind(Enum):
@@ -59,6 +62,46 @@ def parse_sink(uri: str) -> SinkAddress:
     if uri and not suffix:
         raise _unknown(uri, f"; for a folder of pictures write {uri}/")
     raise _unknown(uri, near_match(suffix, [*VIDEO_SUFFIXES, *IMAGE_SUFFIXES]))
+
+
+def refuse_clashes(
+    sinks: Sequence[str], *, inputs: Sequence[str | Path], report: str | None
+) -> None:
+    """Raises SinkRefused when outputs would write the same file, or over something that is read.
+
+    inputs: files the run reads; names that are no files are ignored. report: the figures' file.
+    """
+    read = {_identity(Path(name)) for name in inputs if Path(name).is_file()}
+    taken: dict[tuple[int, int] | str, str] = {}
+    outputs = [(uri, path) for uri in sinks for path in _written_by(uri)]
+    if report is not None:
+        outputs.append((f"report {report}", Path(report)))
+    for name, path in outputs:
+        target = _identity(path)
+        if target in read:
+            raise SinkRefused(f"{name}: this run reads that file; choose another output name")
+        if target in taken:
+            raise SinkRefused(f"{name}: {taken[target]} writes the same files; choose another name")
+        taken[target] = name
+
+
+def _written_by(uri: str) -> list[Path]:
+    """Returns the files a sink writes; a numbered sequence stands as its pattern."""
+    kind, path = parse_sink(uri)
+    if kind in (SinkKind.WINDOW, SinkKind.NULL):
+        return []
+    if kind is SinkKind.MASKS:
+        return [NumberedFiles(f"{path}/").pattern, Path(path) / INDEX_NAME]
+    return [NumberedFiles(path).pattern if kind is SinkKind.IMAGES else Path(path)]
+
+
+def _identity(path: Path) -> tuple[int, int] | str:
+    """Returns the same for every name of a file, links of both kinds included."""
+    try:
+        found = path.stat()
+    except OSError:
+        return os.path.realpath(path)
+    return found.st_dev, found.st_ino
 
 
 def _scheme_address(uri: str, scheme: str, kind: SinkKind) -> SinkAddress:

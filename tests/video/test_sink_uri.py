@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from edgeseg.errors import SinkRefused
-from edgeseg.video.sink_uri import SinkKind, classify_sink, parse_sink
+from edgeseg.video.sink_uri import SinkKind, classify_sink, parse_sink, refuse_clashes
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,34 @@ def test_refusals_name_the_nearest_form(uri: str, hint: str) -> None:
     assert hint in str(caught.value)
     assert "\n" not in str(caught.value)
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("sinks", "report"),
+    [
+        (["a.mp4", "./a.mp4"], None),
+        (["f/", "f/%06d.png"], None),
+        (["f/", "masks:f"], None),
+        (["masks:f", "masks:f/"], None),
+        (["a.mp4"], "a.mp4"),
+        (["masks:f"], "f/frames.csv"),
+    ],
+)
+def test_two_outputs_never_write_the_same_files(sinks: list[str], report: str | None) -> None:
+    with pytest.raises(SinkRefused, match="writes the same files"):
+        refuse_clashes(sinks, inputs=[], report=report)
+
+
+def test_outputs_side_by_side_are_fine() -> None:
+    sinks = ["a.mp4", "a.mkv", "f/", "f/g_%06d.png", "masks:m", "null://", "window://", "null://"]
+    refuse_clashes(sinks, inputs=["0", "a.mp4", ""], report="f/r.json")
+
+
+@pytest.mark.parametrize("link", ["symlink_to", "hardlink_to"])
+def test_outputs_never_write_what_is_read(tmp_path: Path, link: str) -> None:
+    beach, other = tmp_path / "beach.mp4", tmp_path / "other.mp4"
+    beach.write_bytes(b"sand")
+    getattr(other, link)(beach)
+    for sinks, report in (([str(other)], None), ([], str(other)), ([], str(beach))):
+        with pytest.raises(SinkRefused, match="this run reads that file"):
+            refuse_clashes(sinks, inputs=["0", str(beach)], report=report)
