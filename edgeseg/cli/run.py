@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,13 +14,15 @@ import typer
 from edgeseg.assets import configs_dir
 from edgeseg.cli.progress import RunProgress, console, summary_lines, tell
 from edgeseg.config import RunConfig, assign, load_yaml, parse_assignment, resolve
-from edgeseg.errors import ConfigError, EdgesegError, Interrupted, near_match
+from edgeseg.errors import ConfigError, EdgesegError, Interrupted, SinkError, near_match
 from edgeseg.report import check_report_path, write_json
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from edgeseg.assemble import Assembly
+
+log = logging.getLogger(__name__)
 
 
 def run(
@@ -84,9 +87,10 @@ def run_resolved(config: RunConfig, *, quiet: bool) -> None:
         check_report_path(config.report, overwrite=config.output.overwrite)
     with assembled(config) as assembly:
         tell(screen, assembly.opening_lines())
-        ended = "done"
+        ended = "internal error"
         try:
             run_with_progress(assembly, screen)
+            ended = "done"
         except EdgesegError as error:
             ended = "interrupted" if isinstance(error, Interrupted) else str(error)
             raise
@@ -95,7 +99,7 @@ def run_resolved(config: RunConfig, *, quiet: bool) -> None:
             if report["frames"]["captured"]:
                 tell(screen, [*summary_lines(report), *assembly.written_lines()])
             if config.report is not None:
-                write_json(config.report, report)
+                _write_report(config.report, report)
 
 
 def run_with_progress(assembly: Assembly, screen: Console) -> None:
@@ -109,9 +113,19 @@ def run_with_progress(assembly: Assembly, screen: Console) -> None:
         pipeline.run()
 
 
+def _write_report(path: str, report: dict[str, Any]) -> None:
+    """Writes the report. Raises SinkError, unless the run itself failed: that comes first."""
+    try:
+        write_json(path, report)
+    except SinkError as error:
+        if report["ended"] == "done":
+            raise
+        log.warning("%s", error)
+
+
 @contextmanager
 def interruptible(interrupt: Any) -> Iterator[None]:
-    """Makes Ctrl-C and SIGTERM end the run cleanly; a second one ends the program at once."""
+    """Makes Ctrl-C, SIGTERM and a closed terminal end the run cleanly; a second one kills it."""
     previous: dict[int, Any] = {}
 
     def handle(number: int, stack: object) -> None:
@@ -122,8 +136,12 @@ def interruptible(interrupt: Any) -> Iterator[None]:
         for known, handler in previous.items():
             signal.signal(known, handler)
 
-    for wanted in (signal.SIGINT, signal.SIGTERM):
-        previous[wanted] = signal.signal(wanted, handle)
+    wanted = [signal.SIGINT, signal.SIGTERM]
+    hangup = getattr(signal, "SIGHUP", None)  # none on Windows
+    if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:  # not under nohup
+        wanted.append(hangup)
+    for number in wanted:
+        previous[number] = signal.signal(number, handle)
     try:
         yield
     finally:

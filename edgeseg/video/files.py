@@ -182,12 +182,14 @@ def _open(uri: str) -> tuple[av.container.InputContainer, av.VideoStream]:
 def _why(uri: str, error: av.error.FFmpegError) -> str:
     if isinstance(error, av.error.PermissionError):
         return "not readable by this user; check its permissions"
-    if not isinstance(error, av.error.InvalidDataError):
+    if not isinstance(error, av.error.InvalidDataError | av.error.EOFError):
         return f"cannot be opened: {error.strerror}"
     with open(uri, "rb") as file:
         box = file.read(12)[4:8]
     if box in {b"ftyp", b"mdat", b"moov", b"free", b"wide", b"skip"}:
         return "this MP4 or MOV is cut off or damaged: its index (moov) is missing or unreadable"
+    if isinstance(error, av.error.EOFError):
+        return "it ends before its first picture; the file is cut off, copy it again"
     return "not a video file that FFmpeg knows"
 
 
@@ -197,8 +199,8 @@ def _video_stream(container: av.container.InputContainer, uri: str) -> av.VideoS
     videos = [s for s in container.streams.video if not _is_cover(s)]
     if not videos:
         kinds = {"a cover picture" if s.type == "video" else str(s.type) for s in container.streams}
-        held = " and ".join(sorted(kinds)) or "nothing"
-        raise SourceNotFound(f"{uri}: no video in this file, only {held}")
+        held = f"only {' and '.join(sorted(kinds))}" if kinds else "it has no streams at all"
+        raise SourceNotFound(f"{uri}: no video in this file, {held}")
     stream = videos[0]
     if stream.codec_context is None:
         raise SourceNotFound(f"{uri}: this FFmpeg has no decoder for its video codec")

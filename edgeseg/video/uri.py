@@ -57,15 +57,26 @@ def classify(uri: str) -> SourceKind:
 
 
 def image_paths(uri: str) -> list[Path]:
-    """Returns the pictures of one image, a folder or a glob, in natural order (2 before 10)."""
+    """Returns the pictures of one image, a folder or a glob, in natural order (2 before 10).
+
+    Raises SourceNotFound for a folder that cannot be listed.
+    """
     path = Path(uri)
     if path.is_file():
         return [path]
     if path.is_dir():
-        found = [p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file()]
+        found = [p for p in _listed(path) if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file()]
     else:
         found = [Path(p) for p in glob.glob(uri) if os.path.isfile(p)]
     return sorted(found, key=_natural)
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError as error:
+        why = error.strerror or error
+        raise SourceNotFound(f"{folder}: the folder cannot be listed: {why}") from error
 
 
 def _natural(path: Path) -> list[tuple[int, int, str]]:
@@ -87,7 +98,9 @@ def _by_path(uri: str) -> SourceKind:
     if os.path.isdir(uri):
         return _folder(uri)
     if os.path.exists(uri):
-        if os.path.isfile(uri) and os.path.getsize(uri) == 0:
+        if not os.path.isfile(uri):
+            raise SourceNotFound(f"{uri}: a device or pipe; expected a file, a folder or a camera")
+        if os.path.getsize(uri) == 0:
             raise SourceNotFound(f"{uri}: the file is empty (0 bytes)")
         return SourceKind.IMAGES if _is_image(uri) else SourceKind.FILE
     if any(c in uri for c in "*?["):

@@ -204,7 +204,8 @@ def test_live_sources_drop_and_say_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
-def test_ctrl_c_finalises_the_output_and_exits_130(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_ctrl_c_finalises_the_output_and_exits_130(tmp_path: Path, how: str) -> None:
     out = tmp_path / "out.mp4"
     endless = "synthetic://portrait?size=160x90&fps=50&paced=1"
     command = [sys.executable, "-m", "edgeseg", "run", endless, "-o", str(out), *FAST]
@@ -212,7 +213,7 @@ def test_ctrl_c_finalises_the_output_and_exits_130(tmp_path: Path) -> None:
         deadline = time.monotonic() + 40
         while time.monotonic() < deadline and not (out.exists() and out.stat().st_size > 5000):
             time.sleep(0.1)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(getattr(signal, how))
         _, err = process.communicate(timeout=20)
     assert process.returncode == 130, err
     assert "Traceback" not in err

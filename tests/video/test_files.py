@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import threading
 import time
 from dataclasses import dataclass, field
@@ -21,6 +22,10 @@ from edgeseg.types import BT601, ColorSpace, Frame, Size
 from edgeseg.video.files import FileSource
 
 ODD = Size(161, 97)
+HOLLOW_MP4 = (  # a movie header and no tracks
+    struct.pack(">I4s4sI4s", 20, b"ftyp", b"isom", 0, b"isom")
+    + struct.pack(">I4sI4s12xII80x", 116, b"moov", 108, b"mvhd", 1000, 0)
+)
 
 
 def open_file(path: Path, **settings: Any) -> FileSource:
@@ -305,6 +310,8 @@ def test_bad_files_are_named_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("not a video\n" * 100)
     (tmp_path / "text.nfo").write_text("not a video\n" * 100)
     (tmp_path / "empty.mp4").touch()
+    (tmp_path / "head.mp4").write_bytes(cut.read_bytes()[:40])
+    (tmp_path / "hollow.mp4").write_bytes(HOLLOW_MP4)
     write_sound(tmp_path / "song.m4a")
     write_sound(tmp_path / "cover.m4a", cover=True)
     header = write_clip(tmp_path / "header.mp4", container_options={"movflags": "faststart"})
@@ -318,6 +325,8 @@ def test_bad_files_are_named_in_one_line(tmp_path: Path) -> None:
         "song.m4a": r"song\.m4a: no video in this file, only audio$",
         "cover.m4a": r"cover\.m4a: no video in this file, only a cover picture and audio$",
         "header.mp4": r"header\.mp4: no picture could be decoded from its h264 stream",
+        "head.mp4": r"head\.mp4: this MP4 or MOV is cut off or damaged",
+        "hollow.mp4": r"hollow\.mp4: no video in this file, it has no streams at all$",
         "missing.mp4": r"missing\.mp4: no such file$",
     }
     for name, message in expected.items():

@@ -87,3 +87,17 @@ def test_mistakes_are_explained(
         classify(uri.replace("{tmp}", str(tmp_path)))
     assert "\n" not in str(caught.value)
     assert getattr(caught.value, "exit_code", None) == 2
+
+
+def test_a_folder_nobody_may_list_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)  # a superuser may list every real folder
+    with pytest.raises(SourceNotFound, match="cannot be listed: Permission denied"):
+        classify(str(tmp_path))
+
+
+def test_a_device_is_no_file() -> None:
+    with pytest.raises(SourceNotFound, match="/dev/null: a device or pipe; expected a file"):
+        classify("/dev/null")
