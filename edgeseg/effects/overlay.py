@@ -7,9 +7,9 @@ import cv2
 from edgeseg.config import EffectConfig
 from edgeseg.effects.cutter import Cutter
 from edgeseg.ops.draw import crop, outline, person_box
-from edgeseg.ops.masks import enlarge_chroma
 from edgeseg.ops.planes import color_to_yuv, copy_planes
-from edgeseg.types import Frame, Planes, Result, Size
+from edgeseg.ops.scratch import Scratch
+from edgeseg.types import U8, Frame, Planes, Result, Size
 
 DEFAULT_OPACITY = 0.4
 TINT_RGB = (36, 140, 255)
@@ -56,5 +56,31 @@ class Overlay:
             cv2.multiply(src1=plane, src2=keep, dst=plane, scale=1 / 255)
             cv2.add(src1=plane, src2=paint, dst=plane)
         light = cv2.convertScaleAbs(src=line, alpha=contour[0] / 255)
-        light = enlarge_chroma(light, view.size, self._cutter.scratch, "overlay.light")
-        cv2.max(src1=view.y, src2=light, dst=view.y)
+        _lighten(view.y, light, self._cutter.scratch)
+
+
+def _lighten(y: U8, light: U8, scratch: Scratch) -> None:
+    """Raises Y to at least ``light``, given at chroma size.
+
+    It is enlarged by means of neighbours, which lie half a pixel up and left of where they should:
+    0.17 ms at 720p instead of 0.36 ms with cv2.resize.
+    """
+    height, width = light.shape
+    size = Size(2 * width, height)
+    odd, even = scratch.u8("overlay.odd", size), scratch.u8("overlay.even", size)
+    pairs = odd.reshape(height, width, 2)
+    between = scratch.u8("overlay.between", Size(width, height))
+    _means_with(light[:, 1:], light[:, :-1], between[:, 1:])
+    between[:, 0] = light[:, 0]
+    cv2.merge(mv=[between, light], dst=pairs)
+    _means_with(odd[1:], odd[:-1], even[1:])
+    even[0] = odd[0]
+    rows, columns = y.shape
+    cv2.max(src1=y[::2], src2=even[:, :columns], dst=y[::2])
+    if rows > 1:
+        cv2.max(src1=y[1::2], src2=odd[: rows // 2, :columns], dst=y[1::2])
+
+
+def _means_with(picture: U8, neighbour: U8, out: U8) -> None:
+    if picture.size:
+        cv2.addWeighted(src1=picture, alpha=0.5, src2=neighbour, beta=0.5, gamma=0, dst=out)
