@@ -8,19 +8,26 @@ from __future__ import annotations
 
 import sys
 
+from edgeseg.cli.streams import discard_stdout, is_stream_fault, sturdy_streams
 from edgeseg.errors import EdgesegError
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs one command and exits with its code; one line per failure unless ``--debug``."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    with sturdy_streams():
+        code = _run(sys.argv[1:] if arguments is None else arguments)
+    sys.exit(code)
+
+
+def _run(arguments: list[str]) -> int:
     debug = "--debug" in arguments
     try:
         code = _invoke([a for a in arguments if a != "--debug"], debug=debug)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         code = _say("interrupted", 130)
     except BrokenPipeError:  # whoever read our stdout has left, e.g. `edgeseg models list | head`
-        sys.stderr.close()
+        discard_stdout()
         code = 0
     except EdgesegError as error:
         if debug:
@@ -30,7 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
         if debug:
             raise
         code = _say(_explain(error), _code_of(error))
-    sys.exit(code)
+    return code
 
 
 def _invoke(arguments: list[str], *, debug: bool) -> int:
@@ -52,6 +59,9 @@ def _explain(error: Exception) -> str:
         from edgeseg.system_libs import explain_import_error
 
         return explain_import_error(error) or f"cannot import {error.name}: {error}"
+    if is_stream_fault(error):
+        discard_stdout()
+        return f"standard output cannot be written: {error}"
     kind = type(error).__name__
     return f"internal error: {kind}: {error}; run again with --debug and report what it prints"
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from edgeseg.cli.progress import data_console
 
 if TYPE_CHECKING:
     from edgeseg.doctor import Finding
@@ -39,7 +39,7 @@ def doctor(
         }
         typer.echo(json.dumps(report, indent=2))
         return
-    screen = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+    screen = data_console()
     screen.print(findings_table(found))
     screen.print("everything edgeseg needs is here" if works else "mend what is missing first")
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
+from rich.box import SIMPLE_HEAD
+from rich.table import Column, Table
 
+from edgeseg.cli.progress import data_console
 from edgeseg.errors import ModelError
 
 models_app = typer.Typer(no_args_is_help=True)
@@ -31,10 +31,12 @@ def list_models(
     if as_json:
         _print_json(rows)
         return
-    table = Table("model", "input", "precision", "size", "parameters", "person IoU", "title")
+    names = ("model", "input", "precision", "size", "params", "IoU")
+    whole = [Column(name, no_wrap=True) for name in names]  # in 80 columns only the title wraps
+    table = Table(*whole, "title", box=SIMPLE_HEAD, pad_edge=False)
     for row in rows:
         table.add_row(row["model"], *_cells(row))
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    data_console().print(table)
 
 
 @models_app.command("show")

@@ -1,7 +1,8 @@
-"""What a run shows in the terminal: a start line, a progress bar, a closing summary. All stderr."""
+"""What a run shows in the terminal, all on stderr, and the console for tables on stdout."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,6 +25,16 @@ from edgeseg.types import SourceInfo
 def console(*, quiet: bool = False) -> Console:
     """Returns a console on stderr that never breaks a path or a figure over lines."""
     return Console(stderr=True, soft_wrap=True, highlight=False, quiet=quiet)
+
+
+class _DataConsole(Console):
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError  # rich itself would end the program with 1
+
+
+def data_console() -> Console:
+    """Returns a console for tables on stdout: as wide as the terminal, else 160 columns."""
+    return _DataConsole(width=None if sys.stdout.isatty() else 160, highlight=False)
 
 
 def tell(screen: Console, lines: Sequence[str]) -> None:

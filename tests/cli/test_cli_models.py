@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -106,3 +108,15 @@ def test_the_ready_cards_are_valid(card: Path) -> None:
     from edgeseg.spec import ModelSpec
 
     assert ModelSpec.from_card(card).input.dtype == "float32"
+
+
+def test_eighty_columns_hold_every_name_whole(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    with pytest.raises(SystemExit):
+        main(["models", "list"])
+    out = capsys.readouterr().out
+    assert all(name in out for name in shipped_models())
+    assert max(len(line) for line in re.sub(r"\x1b\[[0-9;]*m", "", out).splitlines()) <= 80
