@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
+
 import cv2
 import numpy as np
 
+from edgeseg.device import available_cores
 from edgeseg.errors import SinkError, SinkRefused
-from edgeseg.ops.planes import to_bgr
-from edgeseg.types import U8, OutputInfo, Rendered
+from edgeseg.ops.planes import copy_planes, to_bgr
+from edgeseg.types import U8, ColorSpace, OutputInfo, Planes, Rendered
+from edgeseg.video.jobs import Jobs
 from edgeseg.video.output_file import write_failed, write_whole
 from edgeseg.video.sequence import NumberedFiles
 
@@ -20,7 +25,8 @@ class ImageSequenceSink:
 
     uri: ``folder/`` (``000000.png`` and so on in it), a pattern such as ``f_%06d.jpg``, or one
     file name where the source is one picture. The number is the frame's index in its source.
-    Pictures with alpha become RGBA PNGs. Each file is there whole or not at all.
+    Pictures with alpha become RGBA PNGs. Each file is there whole or not at all. Pictures are
+    compressed on all cores; an error is raised by the next ``write`` or by ``close``.
     """
 
     def __init__(self, uri: str) -> None:
@@ -28,6 +34,7 @@ class ImageSequenceSink:
         self._uri = uri
         self._files = NumberedFiles(uri)
         self._alpha = False
+        self._jobs: Jobs[tuple[Path, OSError | None]] | None = None
         self.written = 0
         if self._files.suffix not in _SUFFIXES:
             raise SinkRefused(
@@ -54,22 +61,47 @@ class ImageSequenceSink:
         self._alpha = info.alpha
 
     def write(self, item: Rendered) -> None:
-        """Writes one picture. Raises SinkError, when the disk is full for example."""
-        picture = to_bgr(item.picture, item.frame.color)
-        if self._alpha:
-            picture = _with_alpha(picture, item.picture.a)
+        """Takes one picture. Raises SinkError, when the disk is full for example."""
         path = self._files.path(item.frame.index)
-        content = encode_image(picture, self._files.suffix)
+        if self._jobs is None:
+            self._jobs = Jobs(threads=available_cores(), landed=self._landed)
+        picture = Planes.empty(item.picture.size, alpha=self._alpha)
+        copy_planes(item.picture, picture)
         try:
             self._files.make_folder()
-            write_whole(path, content)
         except OSError as error:
-            raise write_failed(path, error, kept=f"{self.written} pictures are kept") from error
-        self.written += 1
+            raise self._failed(path, error) from error
+        self._jobs.add(partial(_write, path, picture, item.frame.color))
 
     def close(self) -> None:
-        """Takes back a folder that got no picture; pictures are whole already."""
-        self._files.remove_empty_folder()
+        """Waits for the last pictures; takes back a folder that got none. Raises SinkError."""
+        jobs, self._jobs = self._jobs, None
+        try:
+            if jobs is not None:
+                jobs.finish()
+        finally:
+            self._files.remove_empty_folder()
+
+    def _landed(self, outcome: tuple[Path, OSError | None]) -> None:
+        path, error = outcome
+        if error is not None:
+            raise self._failed(path, error) from error
+        self.written += 1
+
+    def _failed(self, path: Path, error: OSError) -> SinkError:
+        return write_failed(path, error, kept=f"{self.written} pictures are kept")
+
+
+def _write(path: Path, picture: Planes, color: ColorSpace) -> tuple[Path, OSError | None]:
+    """Makes one file. Raises SinkError for a size the format cannot hold."""
+    bgr = to_bgr(picture, color)
+    image = bgr if picture.a is None else np.dstack([bgr, picture.a])
+    content = encode_image(image, path.suffix.lower())
+    try:
+        write_whole(path, content)
+    except OSError as error:
+        return path, error
+    return path, None
 
 
 def encode_image(image: U8, suffix: str) -> bytes:
@@ -87,10 +119,3 @@ def encode_image(image: U8, suffix: str) -> bytes:
         height, width = image.shape[:2]
         raise SinkError(f"a {width}x{height} picture cannot be written as {suffix}")
     return bytes(encoded.tobytes())
-
-
-def _with_alpha(bgr: U8, alpha: U8 | None) -> U8:
-    if alpha is None:
-        alpha = np.full(bgr.shape[:2], 255, np.uint8)
-    out: U8 = np.dstack([bgr, alpha])
-    return out

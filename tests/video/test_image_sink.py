@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import resource
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -161,9 +162,10 @@ def test_a_full_disk_leaves_whole_pictures_only(tmp_path: Path) -> None:
     sink.open(output_info())
     sink.write(rendered(0))
     failing = Rendered(big, Frame(big, 1, 0.0), None)
-    with largest_file(20_000), pytest.raises(SinkError) as caught:
+    with largest_file(20_000):
         sink.write(failing)
-    sink.close()
+        with pytest.raises(SinkError) as caught:
+            sink.close()
     assert "000001.png failed: File too large" in str(caught.value)
     assert "MB free there; 1 pictures are kept" in str(caught.value)
     assert caught.value.exit_code == 3
@@ -174,5 +176,38 @@ def test_a_size_the_format_cannot_hold(tmp_path: Path) -> None:
     wide = flat(0, Size(70_000, 1))
     sink = ImageSequenceSink(f"{tmp_path}/%d.jpg")
     sink.open(output_info())
+    sink.write(Rendered(wide, Frame(wide, 0, 0.0), None))
     with pytest.raises(SinkError, match=r"a 70000x1 picture cannot be written as \.jpg"):
-        sink.write(Rendered(wide, Frame(wide, 0, 0.0), None))
+        sink.close()
+
+
+def write_many(sink: ImageSequenceSink) -> None:
+    for index in range(1, 100):
+        sink.write(rendered(index))
+
+
+def test_an_error_comes_with_a_later_picture_and_only_once(tmp_path: Path) -> None:
+    wide = flat(0, Size(70_000, 1))
+    sink = ImageSequenceSink(f"{tmp_path}/%d.jpg")
+    sink.open(output_info())
+    sink.write(Rendered(wide, Frame(wide, 0, 0.0), None))
+    with pytest.raises(SinkError, match="70000x1"):
+        write_many(sink)
+    sink.close()
+    assert "0.jpg" not in names(tmp_path)
+    assert not [t.name for t in threading.enumerate() if t.name.startswith("edgeseg-job")]
+
+
+def test_many_pictures_are_written_side_by_side_and_all_are_right(tmp_path: Path) -> None:
+    sink = ImageSequenceSink(f"{tmp_path}/%d.png")
+    sink.open(output_info())
+    picture = flat(0, SIZE)
+    for index in range(40):
+        picture.y[:] = 3 * index + 16
+        sink.write(Rendered(picture, Frame(picture, index, 0.0), None))
+    sink.close()
+    assert sink.written == len(names(tmp_path)) == 40
+    for index in range(40):
+        want = flat(0, SIZE)
+        want.y[:] = 3 * index + 16
+        np.testing.assert_array_equal(read(tmp_path / f"{index}.png"), to_bgr(want))
