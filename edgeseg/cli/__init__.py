@@ -6,21 +6,31 @@ input was wrong, 3 something failed while running, 130 interrupted.
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import nullcontext
 
-from edgeseg.cli.streams import discard_stdout, is_stream_fault, sturdy_streams
+from edgeseg.cli.streams import (
+    discard_stdout,
+    is_stream_fault,
+    muted_libraries,
+    sturdy_streams,
+)
 from edgeseg.errors import EdgesegError
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs one command and exits with its code; one line per failure unless ``--debug``."""
-    with sturdy_streams():
-        code = _run(sys.argv[1:] if arguments is None else arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in arguments
+    with nullcontext() if debug else muted_libraries(), sturdy_streams():
+        code = _run(arguments, debug=debug)
     sys.exit(code)
 
 
-def _run(arguments: list[str]) -> int:
-    debug = "--debug" in arguments
+def _run(arguments: list[str], *, debug: bool) -> int:
+    if not debug:  # OpenCV reads it when it is loaded; what goes wrong is said by our own errors
+        os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
     try:
         code = _invoke([a for a in arguments if a != "--debug"], debug=debug)
         sys.stdout.flush()

@@ -6,7 +6,7 @@ import errno
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TextIO, cast
 
 _STREAM_FAULTS = frozenset({errno.ENOSPC, errno.EIO, errno.EBADF, errno.EFBIG})
@@ -49,13 +49,40 @@ def sturdy_streams() -> Iterator[None]:
             sys.stdout, sys.stderr = before
 
 
+@contextmanager
+def muted_libraries() -> Iterator[None]:
+    """Keeps stderr for our own words: libpng, libjpeg, Qt and others write there unasked.
+
+    They know no other way to be told than that the descriptor leads nowhere. Only where stderr is
+    the process's own, not replaced by a test or another program.
+    """
+    ours = sys.__stderr__
+    if ours is None or sys.stderr is not ours:
+        yield
+        return
+    words = open(os.dup(2), "w", encoding=ours.encoding, errors=ours.errors, buffering=1)  # noqa: SIM115
+    _redirect(2, os.devnull)
+    sys.stderr = words
+    try:
+        yield
+    finally:
+        sys.stderr = ours
+        os.dup2(words.fileno(), 2)
+        with suppress(OSError):  # what nobody could read
+            words.close()
+
+
 def discard_stdout() -> None:
     """Lets what stdout still holds go nowhere, instead of failing again when Python ends."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+    _redirect(sys.stdout.fileno(), os.devnull)
+
+
+def _redirect(descriptor: int, path: str) -> None:
+    target = os.open(path, os.O_WRONLY)
     try:
-        os.dup2(nowhere, sys.stdout.fileno())
+        os.dup2(target, descriptor)
     finally:
-        os.close(nowhere)
+        os.close(target)
 
 
 def is_stream_fault(error: Exception) -> bool:

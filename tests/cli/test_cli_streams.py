@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 import av
+import cv2
+import numpy as np
 import pytest
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs a shell and /dev/full")
@@ -45,3 +47,14 @@ def test_data_for_nobody(tmp_path: Path, end: str, code: int, line: str) -> None
     assert got == code, err
     assert err.startswith(line)
     assert len(err.splitlines()) == bool(line), err
+
+
+def test_picture_libraries_keep_quiet(tmp_path: Path) -> None:
+    """libpng and OpenCV print to stderr by themselves when a picture is damaged."""
+    good = cv2.imencode(ext=".png", img=np.full((40, 60, 3), 90, np.uint8))[1].tobytes()
+    (tmp_path / "cut.png").write_bytes(good[: len(good) // 2])
+    cv2.imwrite(filename=str(tmp_path / "float.tiff"), img=np.zeros((4, 4), np.float32))
+    for name in ("cut.png", "float.tiff"):
+        code, _, err = shell(f"{EDGESEG} run {name} -o null://", tmp_path)
+        line = f"edgeseg: {name}: not a picture that OpenCV can read, or damaged\n"
+        assert (code, err) == (2, line)
