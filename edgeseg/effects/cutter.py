@@ -5,12 +5,11 @@ from __future__ import annotations
 import cv2
 
 from edgeseg.config import EffectConfig
-from edgeseg.ops.draw import blend_planes, crop, crop_alpha, decontaminate, soft_box
+from edgeseg.ops.draw import blend_planes
 from edgeseg.ops.masks import Alpha, cut_out, cut_out_chroma
 from edgeseg.ops.scratch import Scratch
+from edgeseg.ops.soft_edge import lift, paste
 from edgeseg.types import U8, Frame, Planes, Result
-
-_MARGIN_SHARE = 0.03  # of the chroma plane's shorter side: room to see what lies beside the edge
 
 
 class Cutter:
@@ -49,42 +48,19 @@ class Cutter:
 
     def paste(self, frame: Frame, alpha: Alpha, out: Planes) -> None:
         """Draws the person on ``out``, which holds the new background of the frame's size."""
-        if not self._config.decontaminate:
+        if self._config.decontaminate:
+            paste(frame.planes, alpha, out)
+        else:
             blend_planes(frame.planes, out, alpha, out, self.scratch)
-            return
-        box = soft_box(alpha.chroma, margin=self._margin(alpha))
-        if box is not None:
-            soft, view = crop_alpha(alpha, box), crop(out, box)
-            colors = decontaminate(crop(frame.planes, box), soft, self.scratch)
-            blend_planes(colors, view, soft, view, self.scratch)
-        self._copy_opaque(frame.planes, alpha, out)
 
     def lift(self, frame: Frame, alpha: Alpha, out: Planes) -> None:
         """Writes the person's own colours into ``out`` wherever alpha is above 0."""
-        box = soft_box(alpha.chroma, margin=self._margin(alpha))
-        if box is not None:
-            soft, view, source = crop_alpha(alpha, box), crop(out, box), crop(frame.planes, box)
-            if self._config.decontaminate:
-                source = decontaminate(source, soft, self.scratch)
-            for plane, mask, target in _each(source, soft, view):
-                cv2.copyTo(src=plane, mask=mask, dst=target)
-        self._copy_opaque(frame.planes, alpha, out)
-
-    def _copy_opaque(self, planes: Planes, alpha: Alpha, out: Planes) -> None:
-        for plane, share, target in _each(planes, alpha, out):
-            opaque = cv2.inRange(src=share, lowerb=255, upperb=255)
-            cv2.copyTo(src=plane, mask=opaque, dst=target)
-
-    @staticmethod
-    def _margin(alpha: Alpha) -> int:
-        shorter: int = min(alpha.chroma.shape)
-        return max(round(_MARGIN_SHARE * shorter), 8)
-
-
-def _each(source: Planes, alpha: Alpha, out: Planes) -> list[tuple[U8, U8, U8]]:
-    """Pairs each plane with its share of alpha and its target."""
-    return [
-        (source.y, alpha.luma, out.y),
-        (source.u, alpha.chroma, out.u),
-        (source.v, alpha.chroma, out.v),
-    ]
+        if self._config.decontaminate:
+            lift(frame.planes, alpha, out)
+            return
+        for plane, share, target in (
+            (frame.planes.y, alpha.luma, out.y),
+            (frame.planes.u, alpha.chroma, out.u),
+            (frame.planes.v, alpha.chroma, out.v),
+        ):
+            cv2.copyTo(src=plane, mask=share, dst=target)

@@ -1,4 +1,4 @@
-"""Blending on planes: person over background, colours freed of the old background, soft fills."""
+"""Blending on planes: person over background, soft fills, the contour."""
 
 from __future__ import annotations
 
@@ -102,49 +102,6 @@ def sure(share: U8) -> U8:
     return out
 
 
-def decontaminate(planes: Planes, alpha: Alpha, scratch: Scratch) -> Planes:
-    """Returns the person's own colour of each pixel, freed of the background mixed into it.
-
-    The colours around are estimated on a grid an eighth of the picture, from pixels that surely
-    belong to one side. The result lies in ``scratch``.
-    """
-    size = planes.size
-    grid = small_grid(size, 8)
-    picture, share = shrink_planes(planes, grid), shrink(alpha.chroma, grid)
-    person, background = scratch.planes("free.person", size), scratch.planes("free.around", size)
-    enlarge(spread(picture, sure(share), sigma=1.5), person)
-    enlarge(spread(picture, sure(cv2.bitwise_not(src=share)), sigma=1.5), background)
-    out = scratch.planes("free.out", size)
-    _free(planes.y, alpha.luma, person.y, background.y, out.y, scratch)
-    _free(planes.u, alpha.chroma, person.u, background.u, out.u, scratch)
-    _free(planes.v, alpha.chroma, person.v, background.v, out.v, scratch)
-    return out
-
-
-def _free(plane: U8, alpha: U8, person: U8, background: U8, out: U8, s: Scratch) -> None:
-    """Writes the person's own colour of each pixel of one plane.
-
-    All uint8 [H, W]. Blur fusion (Forte 2021, "Approximate fast foreground colour estimation",
-    one step): F = P + a (I - a P - (1 - a) B), with P and B the colours around. It is the picture
-    where alpha is 255 and P where alpha is 0, so no raw background is left in either. Computed as
-    a I + [(1 - a^2) P - a (1 - a) B], the bracket split by sign to stay in saturating uint8.
-    """
-    size = Size(out.shape[1], out.shape[0])
-    square, weight = s.u8("free.square", size), s.u8("free.weight", size)
-    add, take = s.u8("free.add", size), s.u8("free.take", size)
-    cv2.multiply(src1=alpha, src2=alpha, dst=square, scale=1 / 255)
-    cv2.bitwise_not(src=square, dst=weight)
-    cv2.multiply(src1=person, src2=weight, dst=add, scale=1 / 255)
-    cv2.subtract(src1=alpha, src2=square, dst=weight)
-    cv2.multiply(src1=background, src2=weight, dst=take, scale=1 / 255)
-    gain, loss = s.u8("free.gain", size), square
-    cv2.subtract(src1=add, src2=take, dst=gain)
-    cv2.subtract(src1=take, src2=add, dst=loss)
-    cv2.multiply(src1=plane, src2=alpha, dst=out, scale=1 / 255)
-    cv2.add(src1=out, src2=gain, dst=out)
-    cv2.subtract(src1=out, src2=loss, dst=out)
-
-
 def outline(alpha: U8, picture: Size) -> U8:
     """Returns weights of a smooth line along the middle of a soft edge, uint8 [h, w] as alpha.
 
@@ -163,24 +120,15 @@ def outline(alpha: U8, picture: Size) -> U8:
 _PEAK = np.rint(255 * np.clip(1.6 - np.abs(np.arange(256) - 127.5) / 64, 0, 1)).astype(np.uint8)
 
 
-def soft_box(alpha: U8, *, margin: int) -> Rect | None:
-    """Returns the part of the U and V planes around the soft edge, or None without one.
+def person_box(alpha: U8, *, margin: int) -> Rect | None:
+    """Returns the part of the U and V planes around all that is not background, None without it.
 
     alpha: of chroma size. margin: in its pixels on every side, cut at the picture's border.
     """
-    return _box(cv2.inRange(src=alpha, lowerb=1, upperb=254), margin)
-
-
-def person_box(alpha: U8, *, margin: int) -> Rect | None:
-    """Returns the part of the U and V planes around everything that is not background."""
-    return _box(alpha, margin)
-
-
-def _box(mask: U8, margin: int) -> Rect | None:
-    left, top, width, height = cv2.boundingRect(array=mask)
+    left, top, width, height = cv2.boundingRect(array=alpha)
     if not width:
         return None
-    limit_y, limit_x = mask.shape
+    limit_y, limit_x = alpha.shape
     right, bottom = min(left + width + margin, limit_x), min(top + height + margin, limit_y)
     return Rect(max(left - margin, 0), max(top - margin, 0), right, bottom)
 
@@ -191,9 +139,3 @@ def crop(planes: Planes, box: Rect) -> Planes:
     full = (slice(2 * box.top, 2 * box.bottom), slice(2 * box.left, 2 * box.right))
     alpha = None if planes.a is None else planes.a[full]
     return Planes(planes.y[full], planes.u[half], planes.v[half], alpha)
-
-
-def crop_alpha(alpha: Alpha, box: Rect) -> Alpha:
-    """Views the part of an alpha that belongs to a rectangle of the U and V planes."""
-    full = alpha.luma[2 * box.top : 2 * box.bottom, 2 * box.left : 2 * box.right]
-    return Alpha(full, alpha.chroma[box.top : box.bottom, box.left : box.right])

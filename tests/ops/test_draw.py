@@ -6,15 +6,12 @@ from edgeseg.ops.draw import (
     blend,
     blend_planes,
     crop,
-    crop_alpha,
-    decontaminate,
     enlarge,
     fill,
     outline,
     person_box,
     shrink_planes,
     small_grid,
-    soft_box,
     spread,
     sure,
 )
@@ -118,34 +115,6 @@ def test_sure_counts_only_nearly_full_shares() -> None:
     assert weights[-1] == 255
 
 
-@pytest.mark.parametrize("size", [Size(320, 180), Size(201, 133)], ids=str)
-def test_decontaminated_colours_are_the_persons_own(size: Size) -> None:
-    """A picture composed of two flat colours gives back the first, at every alpha."""
-    alpha = disc_alpha(size, softness=12)
-    person, room = (190, 110, 150), (60, 140, 100)
-    mixed = flat(size, *room)
-    blend_planes(flat(size, *person), mixed, alpha, mixed, Scratch())
-    free = decontaminate(mixed, alpha, Scratch())
-    for plane, want, share in zip(
-        (free.y, free.u, free.v), person, (alpha.luma, alpha.chroma, alpha.chroma), strict=True
-    ):
-        error = np.abs(plane.astype(int) - want)
-        assert error[share > 0].mean() < 3
-        assert error.max() <= 12
-
-
-def test_decontaminated_colours_are_exact_where_opaque_and_free_of_the_room_where_clear() -> None:
-    size = Size(320, 180)
-    rng = np.random.default_rng(4)
-    alpha = disc_alpha(size)
-    picture = flat(size, 200)
-    picture.y[:] = np.where(alpha.luma == 0, rng.integers(16, 90, picture.y.shape), 200)
-    free = decontaminate(picture, alpha, Scratch())
-    opaque, clear = alpha.luma == 255, alpha.luma == 0
-    np.testing.assert_array_equal(free.y[opaque], picture.y[opaque])
-    assert (free.y[clear] > 150).all()
-
-
 def test_outline_is_a_thin_line_on_the_edge() -> None:
     size = Size(640, 360)
     alpha = disc_alpha(size, softness=20).chroma
@@ -158,29 +127,20 @@ def test_outline_is_a_thin_line_on_the_edge() -> None:
     assert 1 < (line > 127).sum() / circumference < 4
 
 
-def test_boxes_hold_what_they_are_named_after() -> None:
-    size = Size(320, 180)
-    alpha = disc_alpha(size)
-    soft, person = soft_box(alpha.chroma, margin=3), person_box(alpha.chroma, margin=0)
-    assert soft is not None
-    assert person is not None
-    inside = np.zeros(alpha.chroma.shape, bool)
-    inside[soft.top : soft.bottom, soft.left : soft.right] = True
-    assert not ((alpha.chroma > 0) & (alpha.chroma < 255) & ~inside).any()
-    luma_inside = np.kron(inside, np.ones((2, 2), bool))
-    assert not ((alpha.luma > 0) & (alpha.luma < 255) & ~luma_inside).any()
-    assert crop_alpha(alpha, person).chroma[0].any()
-    assert crop_alpha(alpha, person).chroma[:, -1].any()
+def test_person_box_holds_the_person_and_no_more() -> None:
+    alpha = disc_alpha(Size(320, 180)).chroma
+    box, wider = person_box(alpha, margin=0), person_box(alpha, margin=3)
+    assert box is not None
+    part = alpha[box.top : box.bottom, box.left : box.right]
+    assert (part > 0).sum() == (alpha > 0).sum()
+    for border in (part[0], part[-1], part[:, 0], part[:, -1]):
+        assert border.any()
+    assert wider == Rect(box.left - 3, box.top - 3, box.right + 3, box.bottom + 3)
 
 
-def test_boxes_of_nothing() -> None:
-    alpha = np.zeros((2, 3), np.uint8)
-    assert soft_box(alpha, margin=2) is None
-    assert person_box(alpha, margin=2) is None
-
-
-def test_box_of_a_one_pixel_picture() -> None:
-    assert soft_box(np.full((1, 1), 100, np.uint8), margin=8) == Rect(0, 0, 1, 1)
+def test_person_box_of_nothing_and_of_one_pixel() -> None:
+    assert person_box(np.zeros((2, 3), np.uint8), margin=2) is None
+    assert person_box(np.full((1, 1), 100, np.uint8), margin=8) == Rect(0, 0, 1, 1)
 
 
 def test_crop_of_odd_pictures_ends_at_the_border() -> None:
