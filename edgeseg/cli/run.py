@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from edgeseg.assemble import Assembly
 
 log = logging.getLogger(__name__)
+
+TWICE_S = 0.3
 
 
 def run(
@@ -125,12 +128,19 @@ def _write_report(path: str, report: dict[str, Any]) -> None:
 
 @contextmanager
 def interruptible(interrupt: Any) -> Iterator[None]:
-    """Makes Ctrl-C, SIGTERM and a closed terminal end the run cleanly; a second one kills it."""
+    """Makes Ctrl-C, SIGTERM and a closed terminal end the run cleanly; a second one kills it.
+
+    ``timeout`` and shells send one signal twice at once: that counts as one.
+    """
     previous: dict[int, Any] = {}
+    asked_at: list[float] = []
 
     def handle(number: int, stack: object) -> None:
+        asked_at.append(time.monotonic())
+        if asked_at[-1] - asked_at[0] > TWICE_S:
+            restore()
+            signal.raise_signal(number)
         interrupt()
-        restore()
 
     def restore() -> None:
         for known, handler in previous.items():

@@ -9,7 +9,6 @@ import threading
 import time
 from collections import deque
 from typing import TypeAlias
-from urllib.parse import urlsplit
 
 import av
 import av.error
@@ -18,7 +17,7 @@ from edgeseg.config import SourceConfig
 from edgeseg.errors import EdgesegError, SourceError
 from edgeseg.types import SourceCounters
 from edgeseg.video.http_reader import HttpReader
-from edgeseg.video.transport import Lifeline, TcpReader, UdpReader, masked
+from edgeseg.video.transport import FailsOnce, Lifeline, TcpReader, UdpReader, masked
 
 log = logging.getLogger(__name__)
 
@@ -146,8 +145,8 @@ class Connection:
                 self._release()
 
     def _open(self) -> av.container.InputContainer:
-        config, scheme = self._config, urlsplit(self._config.uri).scheme.lower()
-        if scheme in {"http", "https"} and not urlsplit(self._config.uri).path.endswith(_PLAYLISTS):
+        config, scheme = self._config, self._config.uri.partition("://")[0].lower()
+        if scheme in {"http", "https"} and not _is_playlist(config.uri):
             self._reader = HttpReader(config, self._counters, self._lifeline)
         elif scheme == "tcp":
             self._reader = TcpReader(config, self._lifeline)
@@ -160,7 +159,7 @@ class Connection:
         if self._reader is None:
             return self._open_by_ffmpeg(scheme)
         return av.open(
-            self._reader,
+            FailsOnce(self._reader),
             mode="r",
             format="mpjpeg" if kind == "multipart/x-mixed-replace" else None,
             buffer_size=_IO_BUFFER,
@@ -245,3 +244,7 @@ def reason(error: BaseException | None) -> str:
         return "what it sends is not a video stream that FFmpeg knows"
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return str(text)
+
+
+def _is_playlist(uri: str) -> bool:
+    return uri.partition("?")[0].partition("#")[0].endswith(_PLAYLISTS)

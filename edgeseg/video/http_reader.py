@@ -7,7 +7,7 @@ import http.client
 import io
 import socket
 import ssl
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
 from edgeseg.config import SourceConfig
 from edgeseg.types import SourceCounters
@@ -15,6 +15,9 @@ from edgeseg.video.transport import Lifeline, backoff_s, connect
 
 _REDIRECTS = {301, 302, 303, 307, 308}
 _MAX_HOPS = 5
+
+
+_URL_SAFE = "!#$%&'()*+,/:;=?@[]~"  # what may stand in a URL already, escapes included
 
 
 class HttpError(ConnectionError):
@@ -47,8 +50,8 @@ class HttpReader:
             self.close()
             raise
         self.content_type = self._response.headers.get_content_type()
-        length = self._response.headers.get("Content-Length")
-        self.length = int(length) if length is not None else None
+        length = self._response.headers.get("Content-Length", "")
+        self.length = int(length) if length.isdecimal() else None
         ranges = self._response.headers.get("Accept-Ranges", "none")
         self._ranges = self.length is not None and ranges == "bytes"
 
@@ -123,9 +126,8 @@ class HttpReader:
 
     def _get(self, uri: str, *, at: int) -> http.client.HTTPResponse:
         self.close()
-        parts = urlsplit(uri)
-        secure = parts.scheme == "https"
-        host, port = parts.hostname or "", parts.port or (443 if secure else 80)
+        parts, port = _web_address(uri)
+        secure, host = parts.scheme == "https", parts.hostname or ""
         sock = connect(host, port, timeout_s=self._config.timeout_s, lifeline=self._lifeline)
         sock.settimeout(self._config.timeout_s)
         self._held.append(sock)
@@ -139,8 +141,8 @@ class HttpReader:
             headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
         if at:
             headers["Range"] = f"bytes={at}-"
-        path = parts.path or "/"
-        connection.request("GET", f"{path}?{parts.query}" if parts.query else path, headers=headers)
+        path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+        connection.request("GET", quote(path, safe=_URL_SAFE), headers=headers)
         response = connection.getresponse()
         self._held.append(response)
         sock.settimeout(self._config.stale_s)
@@ -154,3 +156,15 @@ class HttpReader:
         self._lifeline.hold(secured)
         secured.do_handshake()
         return secured
+
+
+def _web_address(uri: str) -> tuple[SplitResult, int]:
+    """Splits a URL and finds its port. Raises HttpError for what is no web address."""
+    try:
+        parts = urlsplit(uri)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError as error:
+        raise HttpError(str(error)) from error
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise HttpError(f"{uri} is no http:// address of a host")
+    return parts, port

@@ -7,12 +7,14 @@ timed out cannot be resumed. Sockets of our own can be shut down from outside in
 from __future__ import annotations
 
 import os
+import re
 import select
 import socket
 import struct
 import threading
 import time
 from ipaddress import IPv4Address, ip_address
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from edgeseg.config import SourceConfig
@@ -21,6 +23,10 @@ from edgeseg.errors import ConfigError
 _POLL_S = 0.2
 _LONGEST_BACKOFF_S = 10.0
 _UDP_BUFFER = 4 << 20  # a key frame of a 4K stream arrives as one burst
+
+
+class _Reader(Protocol):
+    def read(self, size: int, /) -> bytes: ...
 
 
 class Aborted(ConnectionError):
@@ -163,14 +169,38 @@ class UdpReader:
         self._socket.close()
 
 
+class FailsOnce:
+    """A reader whose first error is its last: after it there is nothing more to read.
+
+    FFmpeg goes on reading after an error, and PyAV prints the traceback of every error that
+    another one follows.
+    """
+
+    def __init__(self, reader: _Reader) -> None:
+        self._reader = reader
+        self._failed = False
+
+    def read(self, size: int) -> bytes:
+        """Reads; nothing once a read has failed."""
+        if self._failed:
+            return b""
+        try:
+            return self._reader.read(size)
+        except BaseException:
+            self._failed = True
+            raise
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._reader, name)  # seek and tell, where there are any
+
+
 def host_and_port(uri: str, *, default_host: str = "") -> tuple[str, int]:
     """Returns host and port of a URL. Raises ConfigError where one is missing."""
-    parts = urlsplit(uri)
     try:
-        port = parts.port
-    except ValueError:
-        port = None
-    host = parts.hostname or default_host
+        parts = urlsplit(uri)
+        port, host = parts.port, parts.hostname or default_host
+    except ValueError as error:
+        raise ConfigError(f"{uri}: {error}") from error
     if port is None or not host:
         raise ConfigError(f"{uri}: expected {parts.scheme}://HOST:PORT")
     return host, port
@@ -178,10 +208,11 @@ def host_and_port(uri: str, *, default_host: str = "") -> tuple[str, int]:
 
 def masked(uri: str) -> str:
     """Returns a URL without its password, for messages, logs and reports."""
-    parts = urlsplit(uri)
-    if parts.password is None:
-        return uri
-    return uri.replace(f":{parts.password}@", ":***@", 1)
+    try:
+        password = urlsplit(uri).password
+    except ValueError:  # no URL at all
+        return re.sub(r":[^/@]*@", ":***@", uri, count=1)
+    return uri if password is None else uri.replace(f":{password}@", ":***@", 1)
 
 
 def backoff_s(config: SourceConfig, attempt: int) -> float:

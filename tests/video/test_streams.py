@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from media import number_of, picture, to_av, write_clip
@@ -34,6 +35,7 @@ from edgeseg.errors import SourceError, SourceNotFound
 from edgeseg.ops.planes import to_bgr
 from edgeseg.types import Frame, Size
 from edgeseg.video.streams import StreamSource
+from edgeseg.video.transport import FailsOnce
 
 PACKET = 188
 
@@ -301,6 +303,10 @@ def test_bad_addresses_are_explained(clip: bytes) -> None:
             f"rtsp://me:secret@127.0.0.1:{port}/live": r"rtsp://me:\*\*\*@.*Connection refused",
             "http://no-such-host.invalid/": "cannot be opened: ",
             "tcp://127.0.0.1": "expected tcp://HOST:PORT",
+            "tcp://127.0.0.1:99999": "Port out of range 0-65535",
+            "http://127.0.0.1:99999/": "Port out of range 0-65535",
+            "http://me:secret@[::1": r"http://me:\*\*\*@\[::1: cannot be opened: Invalid IPv6 URL",
+            "http:///live": "is no http:// address of a host",
         }
         for uri, message in expected.items():
             with pytest.raises(SourceNotFound, match=message) as caught:
@@ -520,3 +526,34 @@ def test_rtsp_through_a_pause_a_restart_and_an_interruption(rtsp_frames: Path) -
     assert len([f for f in frames if f.cut]) == 1
     assert len(times(frames)) == len(frames) == 140
     assert all(a < b for a, b in pairwise(times(frames)))
+
+
+def test_odd_answers_and_addresses(clip: bytes) -> None:
+    def away(visit: Visit) -> None:
+        visit.start(status=302, Location="ftp://elsewhere/x")
+
+    def no_number(visit: Visit) -> None:
+        assert visit.path == "/%C3%BC%20x?a=%20b"
+        visit.start(Content_Length="many")
+        visit.send(clip)
+
+    with serving(away) as server, pytest.raises(SourceNotFound, match="ftp://elsewhere/x is no"):
+        open_stream(server.url)
+    with serving(no_number) as server:
+        source = open_stream(server.url.replace("live.ts", "ü x?a=%20b"))
+        assert len(read(source, 5)) == 5
+        source.close()
+
+
+def test_a_failing_reader_fails_once(capfd: pytest.CaptureFixture[str]) -> None:
+    """FFmpeg reads on after an error; PyAV would print the traceback of all but the last."""
+
+    class Broken:
+        def read(self, size: int) -> bytes:
+            raise ConnectionError("gone")
+
+    reader = FailsOnce(Broken())
+    with pytest.raises(ConnectionError, match="gone"):
+        av.open(reader, mode="r", format="mpegts")
+    assert reader.read(10) == b""
+    assert capfd.readouterr().err == ""
