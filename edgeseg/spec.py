@@ -36,7 +36,9 @@ def parse_size(value: Any) -> Any:
         if min(value) < 1:
             raise ValueError(f"width and height must be at least 1, got {value!r}")
         return Size(*value)
-    return value
+    if value is None:  # for fields that may be empty
+        return value
+    raise ValueError(f"expected WIDTHxHEIGHT such as 256x144, got {value!r}")
 
 
 SizeField = Annotated[Size, BeforeValidator(parse_size)]
@@ -173,7 +175,11 @@ def one_line(error: Exception) -> str:
 def describe_validation(error: ValidationError, model: type[BaseModel]) -> str:
     """Returns pydantic's findings as ``path: problem; ...``, with near matches for keys."""
     parts = []
-    for item in error.errors():
+    found = error.errors()
+    deeper = {item["loc"][:depth] for item in found for depth in range(len(item["loc"]))}
+    for item in found:
+        if item["type"] == "too_short" and item["loc"] in deeper:
+            continue  # short only because its items are wrong, which is said already
         path = ".".join(str(p) for p in item["loc"])
         if item["type"] == "extra_forbidden":
             known = _keys_at(model, item["loc"][:-1])

@@ -38,6 +38,8 @@ def test_json_and_card_round_trips(tmp_path: Path) -> None:
         (("outputs:", "outptus:"), "outptus: unknown key; did you mean 'outputs'"),
         (("input: {name: image,", "input: {"), "input.name: missing"),
         (("layout: nhwc", "layout: nwhc"), "input.layout: should be 'nhwc' or 'nchw', got 'nwhc'"),
+        (("[256, 144]", "0x0"), "input.size: expected WIDTHxHEIGHT such as 256x144, got 0"),
+        (("{name: person}", "{name: person, layout: x}"), r"^[^;]*outputs.0.layout: [^;]*$"),
         (("[256, 144]", "[256, -1]"), "input.size: width and height must be at least 1"),
         (("layout: nhwc", "mean: [1, 2, 3]"), "input: a uint8 input cannot be normalised"),
         (("layout: nhwc", "dtype: float32, std: [0, 1, 1]"), "std must be positive"),

@@ -64,6 +64,11 @@ def _output_mismatches(spec: OutputSpec, outputs: Sequence[TensorInfo]) -> list[
     channels = channel_count(info.shape, spec.layout)
     if channels is None:
         return found
+    if spec.activation == "softmax" and channels == 1:
+        found.append(
+            f"outputs.activation is softmax, which over the one channel of {spec.name!r} gives 1 "
+            "everywhere: sigmoid or none"
+        )
     if spec.channel is None and channels > 1:
         found.append(
             f"output {spec.name!r} has {channels} channels in layout {spec.layout} "

@@ -89,8 +89,9 @@ def find_model(name: str) -> Path:
     if not path.is_file():
         near = near_match(path.name, [p.name for p in path.parent.glob("*.onnx")])
         alias = near or near_match(path.stem, list(shipped))
-        what = "is a folder, expected an .onnx file" if path.is_dir() else "no such model file"
-        raise ModelError(f"{path}: {what}{alias}")
+        if path.is_dir():
+            raise ModelError(f"{path}: is a folder, expected an .onnx file")
+        raise ModelError(f"{path}: no such model file{alias}")
     return path
 
 

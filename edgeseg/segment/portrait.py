@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
 import cv2
@@ -12,14 +13,17 @@ from edgeseg.protocols import Tensor
 from edgeseg.spec import ModelSpec
 from edgeseg.types import F32, Geometry, Matte, Rect, Size
 
+log = logging.getLogger(__name__)
+
 
 class PortraitDecoder:
-    """Turns a portrait network's output into a Matte. Thread-safe, without memory."""
+    """Turns a portrait network's output into a Matte. Thread-safe, no frame knows another."""
 
     def __init__(self, spec: ModelSpec, *, threshold: float | None = None) -> None:
         """threshold: probability from which a pixel is person, None = the model's own."""
         self._output = spec.outputs[0]
         self._threshold = spec.thresholds.decision if threshold is None else threshold
+        self._told = False
 
     def decode(self, outputs: Mapping[str, Tensor], geometry: Geometry) -> Matte:
         """Returns the matte of one frame. Raises ModelError for an output of unusable shape."""
@@ -31,8 +35,20 @@ class PortraitDecoder:
                 f"the card wants channel {spec.channel}"
             )
         person = _activate(scores, spec.channel or 0, spec.activation)
-        person = _crop(_sane(person), geometry)
-        return Matte(person, geometry, self._threshold)
+        if not np.isfinite(person.sum()):
+            self._tell_once()
+            person[:] = 0  # a picture with NaN in it is no mask at all, so all background
+        np.clip(person, 0, 1, out=person)
+        return Matte(_crop(person, geometry), geometry, self._threshold)
+
+    def _tell_once(self) -> None:
+        if not self._told:
+            self._told = True
+            log.warning(
+                "output %r holds NaN or infinity; such frames count as all background: is the "
+                "model file damaged, or are mean and std wrong?",
+                self._output.name,
+            )
 
 
 def _channels_last(tensor: Tensor, layout: str, name: str) -> Tensor:
@@ -83,14 +99,6 @@ def _sigmoid(logits: F32) -> F32:
     logits += np.float32(1)
     logits *= np.float32(0.5)
     return logits
-
-
-def _sane(person: F32) -> F32:
-    """Limits to 0..1 in place; a picture with NaN in it is no mask at all, so all background."""
-    if not np.isfinite(person.sum()):
-        person[:] = 0
-    np.clip(person, 0, 1, out=person)
-    return person
 
 
 def _crop(person: F32, geometry: Geometry) -> F32:

@@ -70,6 +70,12 @@ def test_input_mismatches_are_named(image: list[TensorInfo], message: str) -> No
             "channel must say which one is the person",
         ),
         (
+            OutputSpec(name="person", activation="softmax"),
+            [PERSON],
+            "outputs.activation is softmax, which over the one channel of 'person' gives 1 "
+            "everywhere: sigmoid or none",
+        ),
+        (
             OutputSpec(name="person", layout="nhwc"),
             [PERSON],
             "output 'person' has 32 channels in layout nhwc (1x1x24x32): "

@@ -68,12 +68,13 @@ def test_layouts_and_types(tensor: Tensor, output: dict[str, Any]) -> None:
     np.testing.assert_allclose(person, np.full((7, 9), 0.25), atol=0.002)
 
 
-def test_a_nan_anywhere_makes_all_of_it_background() -> None:
+def test_a_nan_anywhere_makes_all_of_it_background(caplog: pytest.LogCaptureFixture) -> None:
     scores = np.full((1, 1, 7, 9), 0.9, np.float32)
     scores[0, 0, 3, 3] = np.nan
     assert not decode(scores).any()
     scores[0, 0, 3, 3] = np.inf
     assert not decode(scores).any()
+    assert "output 'person' holds NaN or infinity" in caplog.text
 
 
 def test_values_outside_the_range_are_limited() -> None:
