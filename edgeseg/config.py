@@ -20,10 +20,20 @@ from edgeseg.spec import SizeField, Strict, describe_validation, one_line
 Policy = Literal["auto", "wait", "drop_oldest", "latest"]
 
 
+def camera_number(value: Any) -> Any:
+    """Turns YAML's ``uri: 0`` into the camera's name."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def several(value: Any) -> Any:
+    """Turns a single name into a list of one."""
+    return (value,) if isinstance(value, str) and value else value
+
+
 class SourceConfig(Strict):
     """Where frames come from. size, fps and fourcc are requests to a camera."""
 
-    uri: str = "0"
+    uri: Annotated[str, BeforeValidator(camera_number)] = "0"
     size: SizeField | None = None
     fps: float | None = Field(default=None, gt=0, le=1000)
     fourcc: str | None = Field(default=None, min_length=4, max_length=4)
@@ -69,7 +79,7 @@ class SmoothingConfig(Strict):
 class OutputConfig(Strict):
     """How files are written. crf: quality, smaller is better; the exact quantiser of ultrafast."""
 
-    sinks: tuple[str, ...] = ()
+    sinks: Annotated[tuple[str, ...], BeforeValidator(several)] = ()
     overwrite: bool = False
     preset: Literal[
         "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower"
@@ -158,8 +168,8 @@ def rebase(tree: dict[str, Any], folder: Path) -> dict[str, Any]:
         lambda name: re.sub(r"replace=(.+)", lambda m: f"replace={at(m[1])}", name),
     )
     output = tree.get("output")
-    if isinstance(output, dict) and isinstance(output.get("sinks"), list):
-        output["sinks"] = [sink(s) if isinstance(s, str) else s for s in output["sinks"]]
+    if isinstance(output, dict) and isinstance(several(output.get("sinks")), list | tuple):
+        output["sinks"] = [sink(s) if isinstance(s, str) else s for s in several(output["sinks"])]
     if isinstance(tree.get("report"), str):
         tree["report"] = at(tree["report"])
     return tree

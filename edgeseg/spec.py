@@ -172,6 +172,13 @@ def one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
+_PLAIN_WORDS = {
+    "model_type": "should be a section with keys of its own",
+    "tuple_type": "should be a list",
+    "string_type": "should be text",
+}
+
+
 def describe_validation(error: ValidationError, model: type[BaseModel]) -> str:
     """Returns pydantic's findings as ``path: problem; ...``, with near matches for keys."""
     parts = []
@@ -188,7 +195,8 @@ def describe_validation(error: ValidationError, model: type[BaseModel]) -> str:
         elif item["type"] == "missing":
             parts.append(f"{path}: missing")
         else:
-            problem = item["msg"].removeprefix("Value error, ").replace("Input should", "should")
+            said = item["msg"].removeprefix("Value error, ").replace("Input should", "should")
+            problem = _PLAIN_WORDS.get(item["type"], said)
             got = "" if " got " in problem else f", got {item['input']!r}"
             parts.append(f"{path}: {problem}{got}")
     return "; ".join(parts)

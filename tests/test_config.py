@@ -27,6 +27,10 @@ def test_defaults_resolve() -> None:
         ({"source": {"size": [1, 2, 3]}}, r"source\.size: expected \[width, height\]"),
         ({"output": {"crf": 99}}, r"output\.crf: should be less than or equal to 51, got 99"),
         ({"output": {"preset": "turbo"}}, r"output\.preset: should be 'ultrafast'.*got 'turbo'"),
+        ({"hud": True}, r"hud: should be a section with keys of its own, got True"),
+        ({"output": {"sinks": 3}}, r"output\.sinks: should be a list, got 3"),
+        ({"effect": {"name": 3}}, r"effect\.name: should be text, got 3"),
+        ({"source": {"uri": False}}, r"source\.uri: should be text, got False"),
         ({"runtime": {"policy": "hope"}}, r"runtime\.policy: .*got 'hope'"),
         ({"model": 3}, r"model: .*got 3"),
     ],
@@ -149,3 +153,11 @@ def test_the_configuration_page_names_every_key() -> None:
         assert f"`{section}`" in page, section
         for key in getattr(field.annotation, "model_fields", {}):
             assert re.search(rf"^\| `{section}` \|.*\b{key}\b", page, re.MULTILINE), key
+
+
+def test_natural_yaml_is_understood(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text("source: {uri: 2}\noutput: {sinks: out.mp4}\n")
+    config = resolve(load_yaml(path))
+    assert config.source.uri == "2"
+    assert config.output.sinks == (str(tmp_path / "out.mp4"),)
