@@ -6,7 +6,7 @@ import cv2
 
 from edgeseg.config import EffectConfig
 from edgeseg.ops.draw import blend_planes
-from edgeseg.ops.masks import Alpha, cut_out, cut_out_chroma
+from edgeseg.ops.masks import Alpha, cut_out, cut_out_roughly
 from edgeseg.ops.scratch import Scratch
 from edgeseg.ops.soft_edge import lift, paste
 from edgeseg.types import U8, Frame, Planes, Result
@@ -34,11 +34,11 @@ class Cutter:
             refine=self._config.refine,
         )
 
-    def chroma_alpha(self, frame: Frame, result: Result | None) -> U8 | None:
-        """Returns ``alpha``'s chroma plane only, for effects that need no more."""
+    def rough_alpha(self, frame: Frame, result: Result | None) -> U8 | None:
+        """Returns alpha for the U and V planes only, good enough to draw on, not to cut with."""
         if result is None or not result.present:
             return None
-        return cut_out_chroma(
+        return cut_out_roughly(
             frame.planes,
             result,
             scratch=self.scratch,

@@ -39,7 +39,7 @@ class Overlay:
     def render(self, frame: Frame, result: Result | None, out: Planes) -> None:
         """Draws one frame; without a valid matte the picture as it came."""
         copy_planes(frame.planes, out)
-        alpha = self._cutter.chroma_alpha(frame, result)
+        alpha = self._cutter.rough_alpha(frame, result)
         box = None if alpha is None else person_box(alpha, margin=8)
         if alpha is None or box is None:
             return

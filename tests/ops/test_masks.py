@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edgeseg.ops.masks import Alpha, cut_out, empty_alpha, guided
+from edgeseg.ops.masks import Alpha, cut_out, cut_out_roughly, empty_alpha, guided
 from edgeseg.ops.scratch import Scratch
 from edgeseg.types import F32, Geometry, Matte, Planes, Rect, Size
 
@@ -137,9 +137,10 @@ def test_guided_scores_keep_a_flat_matte() -> None:
     rng = np.random.default_rng(5)
     shapes = ((360, 640), (180, 320), (180, 320))
     planes = Planes(*[rng.integers(0, 256, shape, np.uint8) for shape in shapes])
-    scores = guided(planes, np.full((48, 48), 0.4, np.float32), Scratch())
-    assert scores.shape == (180, 320)
-    np.testing.assert_allclose(scores, 0.4, atol=1e-3)
+    for size in (Size(320, 180), Size(160, 90), Size(121, 77)):
+        scores = guided(planes, np.full((48, 48), 0.4, np.float32), size, Scratch())
+        assert scores.shape == (size.height, size.width)
+        np.testing.assert_allclose(scores, 0.4, atol=1e-3)
 
 
 def test_grey_pictures_without_any_contrast_are_fine() -> None:
@@ -150,6 +151,17 @@ def test_grey_pictures_without_any_contrast_are_fine() -> None:
     mask = disc(size)
     refined, plain = cut(planes, matte(mask)), cut(planes, matte(mask), refine=False)
     assert np.abs((refined.luma > 127).astype(int) - (plain.luma > 127)).mean() < 0.02
+
+
+@pytest.mark.parametrize("size", [*SIZES, Size(1921, 1079)], ids=str)
+@pytest.mark.parametrize("refine", [False, True])
+def test_a_rough_cut_is_nearly_the_exact_one(size: Size, refine: bool) -> None:
+    mask = disc(size)
+    planes, small = picture(mask), matte(mask)
+    rough = cut_out_roughly(planes, small, scratch=Scratch(), feather=1.0, refine=refine)
+    exact = cut(planes, small, refine=refine).chroma
+    assert rough.shape == exact.shape
+    assert ((rough > 127) != (exact > 127)).mean() < 0.003
 
 
 def test_empty_alpha_is_all_background() -> None:
