@@ -40,6 +40,7 @@ def yuv_to_rgb_matrix(color: ColorSpace, *, bgr: bool = False) -> F32:
     return out
 
 
+@lru_cache(maxsize=64)  # asked for every frame; 0.04 ms each time without
 def color_to_yuv(rgb: tuple[int, int, int], color: ColorSpace) -> tuple[int, int, int]:
     """Returns one RGB colour as Y, U, V of a colour space."""
     yuv = rgb_to_yuv_matrix(color) @ np.array([*rgb, 1], np.float32)
