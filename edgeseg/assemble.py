@@ -12,6 +12,7 @@ from edgeseg.config import ModelConfig, RunConfig, SourceConfig
 from edgeseg.controls import Choice, Controls, HudState
 from edgeseg.effects import make_effect, parse_effect
 from edgeseg.effects.hud import Hud, HudFigures
+from edgeseg.errors import ConfigError
 from edgeseg.meter import Meter
 from edgeseg.model_file import ModelFile, load_model, shipped_models
 from edgeseg.protocols import Effect, Segmenter, Sink, Smoother, Source
@@ -175,6 +176,8 @@ def sink_uris(config: RunConfig) -> list[str]:
     Without any sink a window is shown; ``window: false`` then makes a run that only measures.
     """
     named = list(config.output.sinks)
+    if config.output.window is False and "window://" in named:
+        raise ConfigError("window:// is asked for, and no window (--no-window): leave one out")
     if config.output.window or (config.output.window is None and not named):
         named += [] if "window://" in named else ["window://"]
     return named or ["null://"]

@@ -122,11 +122,11 @@ class VideoBackdrop:
 
     def _pictures(self) -> Iterator[tuple[av.VideoFrame, Fraction]]:
         """Yields decoded pictures and their seconds from the first one, up to any damage."""
+        first: Fraction | None = None
         try:
             with av.open(str(self._path)) as container:
                 if not container.streams.video:
                     return
-                first: Fraction | None = None
                 for index, picture in enumerate(container.decode(video=0)):
                     at = index * _DEFAULT_STEP
                     if picture.pts is not None and picture.time_base is not None:
@@ -134,7 +134,7 @@ class VideoBackdrop:
                     first = at if first is None else first
                     yield picture, at - first
         except (av.error.FFmpegError, OSError) as error:
-            if not self._damaged:
+            if first is not None and not self._damaged:
                 log.warning("background %s: read up to damage: %s", self._path, error)
             self._damaged = True
 

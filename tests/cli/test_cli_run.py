@@ -103,6 +103,29 @@ def test_several_sinks_at_once(clip: Path, tmp_path: Path) -> None:
     assert set(np.unique(first)) <= {0, 1}
 
 
+def test_a_window_asked_for_and_forbidden(capsys: pytest.CaptureFixture[str]) -> None:
+    code, line = fails(capsys, SCENE, "-o", "window://", "--no-window")
+    assert code == 2
+    assert "window:// is asked for, and no window (--no-window): leave one out" in line
+
+
+def test_outputs_that_clash_are_refused_before_anything_is_touched(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, out = clip.read_bytes(), str(tmp_path / "out.mp4")
+    over = ["--overwrite", "--no-window"]
+    for options, message in (
+        (["--report", str(clip), "-o", out], "this run reads that file"),
+        (["-o", out, "--report", out], "writes the same files"),
+        (["-o", out, "-o", out], "writes the same files"),
+        (["-e", f"side-by-side=replace={clip}", "-o", str(clip)], "this run reads that file"),
+    ):
+        code, line = fails(capsys, str(clip), *options, *over)
+        assert (code, message in line) == (2, True), line
+    assert clip.read_bytes() == before
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_folder_of_images_becomes_a_folder_of_images(tmp_path: Path) -> None:
     source = tmp_path / "in"
     source.mkdir()

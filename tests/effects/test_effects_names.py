@@ -65,11 +65,12 @@ def test_refuses_an_unreadable_image(tmp_path: Path, name: str) -> None:
         make_effect(f"replace={path}")
 
 
-def test_refuses_an_unreadable_video(tmp_path: Path) -> None:
+def test_refuses_an_unreadable_video(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "broken.mp4"
     path.write_bytes(np.arange(4000, dtype=np.uint8).tobytes())
     with pytest.raises(ConfigError, match="neither an image nor a video that can be read"):
         make_effect(f"replace={path}")
+    assert caplog.text == "", "said once, by the error"
 
 
 def test_effects_without_an_argument_have_a_default() -> None:
