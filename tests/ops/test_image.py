@@ -156,3 +156,11 @@ def test_each_call_gives_its_own_tensor() -> None:
     second, _ = network_input(frame, spec())
     assert not np.shares_memory(first, second)
     assert not np.shares_memory(first, frame.planes.y)
+
+
+def test_a_larger_ratio_halves_less() -> None:
+    """Stripes of one pixel are grey after a halving, and still stripes without one."""
+    stripes = np.tile(np.array([0, 255], np.uint8), (40, 50))
+    assert np.ptp(shrink(stripes, Size(40, 40))) < np.ptp(shrink(stripes, Size(40, 40), ratio=3))
+    flat = np.full((90, 160), 77, np.uint8)
+    assert (shrink(flat, Size(20, 13), ratio=3) == 77).all()
