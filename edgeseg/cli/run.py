@@ -89,7 +89,7 @@ def run_resolved(config: RunConfig, *, quiet: bool) -> None:
     screen = console(quiet=quiet)
     if config.report is not None:
         check_report_path(config.report, overwrite=config.output.overwrite)
-    with assembled(config) as assembly:
+    with assembled(config) as assembly, interruptible(assembly.pipeline.interrupt):
         tell(screen, assembly.opening_lines())
         ended = "internal error"
         try:
@@ -107,12 +107,9 @@ def run_resolved(config: RunConfig, *, quiet: bool) -> None:
 
 
 def run_with_progress(assembly: Assembly, screen: Console) -> None:
-    """Runs to the end under a progress display, Ctrl-C ending it cleanly."""
+    """Runs to the end under a progress display."""
     pipeline = assembly.pipeline
-    with (
-        RunProgress(screen, pipeline.source.info) as progress,
-        interruptible(pipeline.interrupt),
-    ):
+    with RunProgress(screen, pipeline.source.info) as progress:
         assembly.on_tick(lambda: progress.update(pipeline.meter))
         with nullcontext() if pipeline.source.info.live else longer_turns():
             pipeline.run()
