@@ -19,7 +19,7 @@ CONTOUR_RGB = (204, 230, 255)
 class Overlay:
     """Tints the person and draws a contour around it; the background stays as filmed.
 
-    Only U and V are tinted, which takes 0.6 ms less at 720p than tinting Y too, and keeps light and
+    Only U and V are tinted, which takes 0.5 ms less at 720p than tinting Y too, and keeps light and
     shade of a face as they were.
 
     opacity: 0..1 of the tint; the contour stays at any opacity.
@@ -63,7 +63,7 @@ def _lighten(y: U8, light: U8, scratch: Scratch) -> None:
     """Raises Y to at least ``light``, given at chroma size.
 
     It is enlarged by means of neighbours, which lie half a pixel up and left of where they should:
-    0.17 ms at 720p instead of 0.36 ms with cv2.resize.
+    0.12 ms at 720p instead of 0.36 ms with cv2.resize.
     """
     height, width = light.shape
     size = Size(2 * width, height)
