@@ -19,6 +19,8 @@ try:
 except ImportError:  # typer before it carried its own click
     from click import ClickException as UsageProblem  # type: ignore[import-not-found,no-redef]
 
+INTERRUPTED = 130
+
 app = typer.Typer(
     name="edgeseg",
     help="Real-time segmentation of live and recorded video on edge devices.",
@@ -56,9 +58,11 @@ def invoke(arguments: list[str]) -> int:
     except UsageProblem as problem:
         raise ConfigError(_usage_line(problem)) from problem
     except typer.Exit as leave:
-        return leave.exit_code
+        code = leave.exit_code
     except typer.Abort:
-        return 130
+        code = INTERRUPTED
+    if code == INTERRUPTED:  # what typer makes of Ctrl-C, without a word to the user
+        raise KeyboardInterrupt
     return code if isinstance(code, int) else 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -243,6 +244,20 @@ def test_ctrl_c_finalises_the_output_and_exits_130(tmp_path: Path, how: str) -> 
     assert "Traceback" not in err
     assert err.splitlines()[-1].startswith("edgeseg: interrupted")
     assert len(decode(out)) > 5
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
+def test_ctrl_c_while_connecting_is_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(40)
+        uri = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        command = [sys.executable, "-m", "edgeseg", "run", uri, *FAST]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+            peer, _ = silent.accept()
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=20)
+        peer.close()
+    assert (process.returncode, err) == (130, "edgeseg: interrupted\n")
 
 
 def test_version_goes_to_stdout(capsys: pytest.CaptureFixture[str]) -> None:
