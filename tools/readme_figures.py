@@ -28,13 +28,13 @@ def pipeline_table(report: dict[str, Any]) -> list[str]:
         f"{device['cpu']}, {device['cores']} cores, {report['date']}, median of "
         f"{settings['rounds']} alternating rounds (`make bench`):",
         "",
-        "| | naive loop | edgeseg | ratio | CPU-ms a frame, naive / edgeseg "
+        "| clip | naive loop | edgeseg | ratio | CPU-ms a frame, naive / edgeseg "
         "| of which network | of the physical bound |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
-    for size, row in report["sizes"].items():
+    for clip, row in report["clips"].items():
         lines.append(
-            f"| {size} | {row['naive_fps']:.1f} fps | **{row['edgeseg_fps']:.1f} fps** "
+            f"| {clip} | {row['naive_fps']:.1f} fps | **{row['edgeseg_fps']:.1f} fps** "
             f"| **x{row['ratio']:.1f}** | {row['naive_cpu_ms']:.1f} / {row['edgeseg_cpu_ms']:.1f} "
             f"| {row['network_cpu_ms']:.1f} | {100 * row['of_bound']:.0f} % |"
         )
