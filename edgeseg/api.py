@@ -14,6 +14,7 @@ from edgeseg.errors import ConfigError
 from edgeseg.meter import Meter
 from edgeseg.ops.planes import from_bgr
 from edgeseg.protocols import Segmenter
+from edgeseg.report import check_report_path, write_json
 from edgeseg.types import U8, Frame, Matte
 
 
@@ -70,9 +71,15 @@ def frame_from_bgr(bgr: U8, *, index: int = 0) -> Frame:
 def run(config: RunConfig | dict[str, Any]) -> dict[str, Any]:
     """Runs to the end of the source and returns the report, as ``edgeseg run --report`` writes it.
 
-    Without sinks or a window the frames go nowhere and are only measured. Raises EdgesegError.
+    Without sinks or a window the frames go nowhere and are only measured. The report is written,
+    too, where ``report`` names a file. Raises EdgesegError.
     """
     settled = resolve(config) if isinstance(config, dict) else config
+    if settled.report is not None:
+        check_report_path(settled.report, overwrite=settled.output.overwrite)
     with assembled(settled) as assembly:
         assembly.pipeline.run()
-        return assembly.report("done")
+        report = assembly.report("done")
+    if settled.report is not None:
+        write_json(settled.report, report)
+    return report

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import cv2
@@ -38,13 +39,16 @@ def test_a_picture_of_another_kind(picture: np.ndarray) -> None:
         edgeseg.frame_from_bgr(picture)
 
 
-def test_run_returns_the_report() -> None:
+def test_run_returns_and_writes_the_report(tmp_path: Path) -> None:
+    path = tmp_path / "r.json"
     report = edgeseg.run(
         {
             "source": {"uri": "synthetic://portrait?size=64x48&frames=3"},
             "model": {"threads": 1, "workers": 1},
             "output": {"window": False},
+            "report": str(path),
         }
     )
+    assert json.loads(path.read_text()) == report
     assert report["frames"]["written"] == 3
     assert report["ended"] == "done"

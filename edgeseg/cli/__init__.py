@@ -6,6 +6,7 @@ input was wrong, 3 something failed while running, 130 interrupted.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from contextlib import nullcontext
@@ -17,6 +18,9 @@ from edgeseg.cli.streams import (
     sturdy_streams,
 )
 from edgeseg.errors import EdgesegError
+
+_BAD_NAMES = frozenset({errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EACCES, errno.EPERM})
+"""What the system says of paths that cannot be used; most are caught where they are used."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -72,9 +76,13 @@ def _explain(error: Exception) -> str:
     if is_stream_fault(error):
         discard_stdout()
         return f"standard output cannot be written: {error}"
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
     kind = type(error).__name__
     return f"internal error: {kind}: {error}; run again with --debug and report what it prints"
 
 
 def _code_of(error: Exception) -> int:
+    if isinstance(error, OSError) and error.errno in _BAD_NAMES:
+        return 2
     return 2 if isinstance(error, ImportError) else 3

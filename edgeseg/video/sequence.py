@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from glob import glob
 from pathlib import Path
 
@@ -78,8 +79,9 @@ class NumberedFiles:
 
     def remove_empty_folder(self) -> None:
         """Removes the folder again if it was made here and got no file."""
-        if self._made and not any(self.folder.iterdir()):
-            self.folder.rmdir()
+        if self._made:
+            with suppress(OSError):  # not empty, or gone already
+                self.folder.rmdir()
             self._made = False
 
 

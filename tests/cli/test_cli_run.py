@@ -104,6 +104,12 @@ def test_several_sinks_at_once(clip: Path, tmp_path: Path) -> None:
     assert set(np.unique(first)) <= {0, 1}
 
 
+def test_a_name_the_system_refuses(capsys: pytest.CaptureFixture[str]) -> None:
+    name = "x" * 300 + ".mp4"
+    code, line = fails(capsys, SCENE, "-o", name, "--no-window", "-q")
+    assert (code, line) == (2, f"edgeseg: {name}: File name too long")
+
+
 def test_a_window_asked_for_and_forbidden(capsys: pytest.CaptureFixture[str]) -> None:
     code, line = fails(capsys, SCENE, "-o", "window://", "--no-window")
     assert code == 2

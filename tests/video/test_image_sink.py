@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import resource
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from edgeseg.errors import SinkError, SinkRefused
 from edgeseg.ops.planes import color_to_yuv, to_bgr
 from edgeseg.types import U8, ColorSpace, Frame, Planes, Rendered, Size
 from edgeseg.video.image_sink import ImageSequenceSink
+from edgeseg.video.sequence import NumberedFiles
 
 
 def read(path: Path) -> U8:
@@ -211,3 +213,14 @@ def test_many_pictures_are_written_side_by_side_and_all_are_right(tmp_path: Path
         want = flat(0, SIZE)
         want.y[:] = 3 * index + 16
         np.testing.assert_array_equal(read(tmp_path / f"{index}.png"), to_bgr(want))
+
+
+def test_a_folder_that_vanishes_troubles_nobody_at_the_end(tmp_path: Path) -> None:
+    files = NumberedFiles(f"{tmp_path}/new/")
+    files.make_folder()
+    shutil.rmtree(tmp_path / "new")
+    files.remove_empty_folder()
+    files.make_folder()
+    (tmp_path / "new" / "kept.png").touch()
+    files.remove_empty_folder()
+    assert names(tmp_path / "new") == ["kept.png"]
