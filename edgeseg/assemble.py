@@ -19,7 +19,8 @@ from edgeseg.protocols import Effect, Segmenter, Sink, Smoother, Source
 from edgeseg.report import build_report
 from edgeseg.runtime.closing import close_all
 from edgeseg.runtime.mailbox import MailboxPolicy
-from edgeseg.runtime.pipeline import Flow, Pipeline, Recipe
+from edgeseg.runtime.pipeline import Pipeline
+from edgeseg.runtime.recipe import Flow, Recipe
 from edgeseg.segment import KeepResult, NetworkSegmenter, PresenceGate
 from edgeseg.types import Frame, Planes, SourceInfo
 from edgeseg.video.sink_uri import SinkKind, parse_sink, refuse_clashes

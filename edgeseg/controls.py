@@ -13,7 +13,8 @@ import cv2
 from edgeseg.errors import EdgesegError
 from edgeseg.ops.planes import to_bgr
 from edgeseg.protocols import Effect, Segmenter
-from edgeseg.runtime.pipeline import Pipeline, Recipe
+from edgeseg.runtime.pipeline import Pipeline
+from edgeseg.runtime.recipe import Recipe
 
 log = logging.getLogger(__name__)
 

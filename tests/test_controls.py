@@ -11,7 +11,8 @@ from edgeseg.controls import Choice, Controls, HudState
 from edgeseg.errors import ModelError
 from edgeseg.meter import Meter
 from edgeseg.protocols import Segmenter
-from edgeseg.runtime.pipeline import Flow, Pipeline, Recipe
+from edgeseg.runtime.pipeline import Pipeline
+from edgeseg.runtime.recipe import Flow, Recipe
 
 
 def running() -> Pipeline:

@@ -21,8 +21,9 @@ from edgeseg.errors import Interrupted
 from edgeseg.meter import Meter
 from edgeseg.protocols import Effect, InteractiveSink, Segmenter, Sink, Smoother, Source
 from edgeseg.runtime.closing import close_all
-from edgeseg.runtime.mailbox import Closed, Mailbox, MailboxPolicy, Outbox, Turnstile
+from edgeseg.runtime.mailbox import Closed, Mailbox, Outbox, Turnstile
 from edgeseg.runtime.pool import PlanesPool
+from edgeseg.runtime.recipe import Flow, Recipe, timed
 from edgeseg.types import Frame, OutputInfo, Planes, Rendered, Result
 
 log = logging.getLogger(__name__)
@@ -31,24 +32,7 @@ TICK_S = 0.05
 JOIN_S = 5.0
 
 T = TypeVar("T")
-DrawHud = Callable[[Planes, Frame, "Recipe"], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """What workers do with a frame; swapped whole while running, read once per frame."""
-
-    segmenter: Segmenter
-    effect: Effect
-
-
-@dataclass(frozen=True, slots=True)
-class Flow:
-    """How frames flow: mailbox policy and capacity, number of workers."""
-
-    policy: MailboxPolicy
-    capacity: int
-    workers: int
+DrawHud = Callable[[Planes, Frame, Recipe], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,16 +220,13 @@ class Pipeline:
         if frame.cut or self._reset_smoother.is_set():
             self._reset_smoother.clear()
             self._smoother.reset()
-        wall, cpu = time.perf_counter(), time.thread_time()
-        smoothed = self._smoother.smooth(frame, result)
-        self.meter.record("smooth", time.perf_counter() - wall, time.thread_time() - cpu)
-        return smoothed
+        with timed(self.meter, "smooth"):
+            return self._smoother.smooth(frame, result)
 
     def _render(self, effect: Effect, frame: Frame, result: Result) -> Planes:
-        wall, cpu = time.perf_counter(), time.thread_time()
-        picture = self._pool.take(effect.output_size(frame.size), alpha=effect.alpha)
-        effect.render(frame, result, picture)
-        self.meter.record("effect", time.perf_counter() - wall, time.thread_time() - cpu)
+        with timed(self.meter, "effect"):
+            picture = self._pool.take(effect.output_size(frame.size), alpha=effect.alpha)
+            effect.render(frame, result, picture)
         self.meter.count("rendered")
         return picture
 
@@ -287,20 +268,18 @@ class Pipeline:
                 self._on_key(self, key)
 
     def _write(self, item: Rendered) -> None:
-        wall, cpu = time.perf_counter(), time.thread_time()
-        if self._hud_everywhere:
-            self._hud(item)
-        for sink in self._plain:
-            sink.write(item)
-        if self._interactive and not self._hud_everywhere:
-            self._hud(item)
-        for sink in self._interactive:
-            sink.write(item)
-        done = time.perf_counter()
-        self.meter.record("encode", done - wall, time.thread_time() - cpu)
+        with timed(self.meter, "encode"):
+            if self._hud_everywhere:
+                self._hud(item)
+            for sink in self._plain:
+                sink.write(item)
+            if self._interactive and not self._hud_everywhere:
+                self._hud(item)
+            for sink in self._interactive:
+                sink.write(item)
         self.meter.count("written")
         if item.frame.captured_at >= self._resumed_at:  # not the user's own pause
-            self.meter.latency(done - item.frame.captured_at)
+            self.meter.latency(time.perf_counter() - item.frame.captured_at)
 
     def _hud(self, item: Rendered) -> None:
         if self._draw_hud is not None:

@@ -17,7 +17,8 @@ from fakes import (
 from edgeseg.errors import Interrupted, SinkError, SinkRefused, SourceError
 from edgeseg.meter import Meter
 from edgeseg.runtime.mailbox import MailboxPolicy
-from edgeseg.runtime.pipeline import Flow, Pipeline, Recipe
+from edgeseg.runtime.pipeline import Pipeline
+from edgeseg.runtime.recipe import Flow, Recipe
 from edgeseg.types import Frame, Planes
 
 
