@@ -9,9 +9,8 @@ from typing import Any
 
 from edgeseg.backends import Tuning, autotune, open_backend
 from edgeseg.config import ModelConfig, RunConfig, SourceConfig
-from edgeseg.controls import Choice, Controls, HudState
+from edgeseg.controls import Choice, Controls, HudPainter, HudState
 from edgeseg.effects import make_effect, parse_effect
-from edgeseg.effects.hud import Hud, HudFigures
 from edgeseg.errors import ConfigError
 from edgeseg.meter import Meter
 from edgeseg.model_file import ModelFile, load_model, shipped_models
@@ -22,7 +21,7 @@ from edgeseg.runtime.mailbox import MailboxPolicy
 from edgeseg.runtime.pipeline import Pipeline
 from edgeseg.runtime.recipe import Flow, Recipe
 from edgeseg.segment import KeepResult, NetworkSegmenter, PresenceGate
-from edgeseg.types import Frame, Planes, SourceInfo
+from edgeseg.types import SourceInfo
 from edgeseg.video.sink_uri import SinkKind, parse_sink, refuse_clashes
 from edgeseg.video.uri import SourceKind, classify
 
@@ -238,7 +237,9 @@ def _assembly(
         flow=flow_for(config, source.info, loaded.tuning),
         meter=meter,
         overwrite=config.output.overwrite,
-        draw_hud=None if config.hud.show == "off" else HudPainter(meter, hud, loaded),
+        draw_hud=None
+        if config.hud.show == "off"
+        else HudPainter(meter, hud, f"{loaded.backend} {loaded.file.spec.precision}"),
         hud_everywhere=config.hud.show == "on",
         on_key=controls.press,
         on_tick=ticks.run,
@@ -275,35 +276,3 @@ def model_choices(config: RunConfig, current: Loaded, *, live: bool) -> list[Cho
         return lambda: current.segmenter if name == own else open_model(wanted, live=live).segmenter
 
     return [Choice(name, maker(name)) for name in (own, *others)]
-
-
-class HudPainter:
-    """Draws the HUD with the meter's figures of this moment."""
-
-    def __init__(self, meter: Meter, state: HudState, loaded: Loaded) -> None:
-        self._meter = meter
-        self._state = state
-        self._loaded = loaded
-        self._hud = Hud()
-
-    def __call__(self, picture: Planes, frame: Frame, recipe: Recipe) -> None:
-        """Draws the page the user chose on the picture's planes, in place."""
-        if self._state.current_page == "help":
-            self._hud.draw_help(picture, frame.color)
-        elif self._state.current_page == "figures":
-            self._hud.draw(picture, frame.color, self._figures(recipe))
-
-    def _figures(self, recipe: Recipe) -> HudFigures:
-        now = self._meter.snapshot()
-        return HudFigures(
-            model=recipe.segmenter.name,
-            backend=f"{self._loaded.backend} {self._loaded.file.spec.precision}",
-            effect=recipe.effect.name,
-            fps_captured=now.fps["captured"],
-            fps_inferred=now.fps["inferred"],
-            fps_shown=now.fps["written"],
-            latency_p50_ms=now.latency_p50_ms,
-            latency_p99_ms=now.latency_p99_ms,
-            dropped=now.counts["dropped"],
-            note=self._state.current_note(),
-        )

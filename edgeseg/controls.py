@@ -1,4 +1,4 @@
-"""Keys of a live window: what each does to a running pipeline."""
+"""A live window: what each key does to a running pipeline, and the figures on the picture."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from pathlib import Path
 
 import cv2
 
+from edgeseg.effects.hud import Hud, HudFigures
 from edgeseg.errors import EdgesegError
+from edgeseg.meter import Meter
 from edgeseg.ops.planes import to_bgr
 from edgeseg.protocols import Effect, Segmenter
 from edgeseg.runtime.pipeline import Pipeline
 from edgeseg.runtime.recipe import Recipe
+from edgeseg.types import Frame, Planes
 
 log = logging.getLogger(__name__)
 
@@ -130,3 +133,35 @@ class Controls:
         path = self.folder / f"{stem}_{last.frame.index:06d}.png"
         written = cv2.imwrite(str(path), to_bgr(last.picture, last.frame.color))
         self.hud.say(f"saved {path.name}" if written else f"cannot write {path.name}")
+
+
+class HudPainter:
+    """Draws the HUD with the meter's figures of this moment."""
+
+    def __init__(self, meter: Meter, state: HudState, backend: str) -> None:
+        self._meter = meter
+        self._state = state
+        self._backend = backend
+        self._hud = Hud()
+
+    def __call__(self, picture: Planes, frame: Frame, recipe: Recipe) -> None:
+        """Draws the page the user chose on the picture's planes, in place."""
+        if self._state.current_page == "help":
+            self._hud.draw_help(picture, frame.color)
+        elif self._state.current_page == "figures":
+            self._hud.draw(picture, frame.color, self._figures(recipe))
+
+    def _figures(self, recipe: Recipe) -> HudFigures:
+        now = self._meter.snapshot()
+        return HudFigures(
+            model=recipe.segmenter.name,
+            backend=self._backend,
+            effect=recipe.effect.name,
+            fps_captured=now.fps["captured"],
+            fps_inferred=now.fps["inferred"],
+            fps_shown=now.fps["written"],
+            latency_p50_ms=now.latency_p50_ms,
+            latency_p99_ms=now.latency_p99_ms,
+            dropped=now.counts["dropped"],
+            note=self._state.current_note(),
+        )
