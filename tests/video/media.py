@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -113,7 +114,7 @@ def write_clip(
     os.environ.setdefault("SVT_LOG", "1")  # errors only
     rate = Fraction(rate)
     target = av.open(str(path), "w", format=container_format, options=container_options or {})
-    with target:
+    with target, own_scheduling():
         stream: Any = target.add_stream(codec, rate=rate)
         stream.width, stream.height, stream.pix_fmt = size.width, size.height, pix_fmt
         stream.options = {**_PREFERRED.get(codec, {}), **(options or {})}
@@ -139,6 +140,23 @@ def write_clip(
     if rotation or mirrored:
         _turn(path, rotation, mirrored=mirrored)
     return path
+
+
+@contextmanager
+def own_scheduling() -> Iterator[None]:
+    """Undoes that SVT-AV1, run by root, makes the calling thread a real-time one.
+
+    Later threads and child processes inherit it, and then starve what they talk to.
+    """
+    if not hasattr(os, "sched_getscheduler"):
+        yield
+        return
+    policy, parameter = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        if os.sched_getscheduler(0) != policy:
+            os.sched_setscheduler(0, policy, parameter)
 
 
 def _turn(path: Path, degrees: int, *, mirrored: bool) -> None:
