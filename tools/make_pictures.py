@@ -23,19 +23,21 @@ FRAME = 61
 PANEL = (800, 450)
 
 
-def frame_of(
-    uri: str, effect: str, folder: Path, *, hud: str = "off", count: int = FRAME
-) -> np.ndarray:
-    """Returns the last of ``count`` frames of a run, uint8 [H, W, 3] BGR."""
+def frame_of(uri: str, effect: str, folder: Path, *, live: bool = False) -> np.ndarray:
+    """Returns the last of ``FRAME`` frames of a run, uint8 [H, W, 3] BGR.
+
+    live: played at its own speed with the figures on the picture.
+    """
+    target = Path(tempfile.mkdtemp(dir=folder))
     edgeseg.run(
         {
-            "source": {"uri": uri, "max_frames": count},
+            "source": {"uri": uri, "max_frames": FRAME, "paced": live},
             "effect": {"name": effect},
-            "output": {"sinks": [f"{folder}/f_%06d.png"], "overwrite": True},
-            "hud": {"show": hud},
+            "output": {"sinks": [f"{target}/f_%06d.{'jpg' if live else 'png'}"]},
+            "hud": {"show": "on" if live else "off"},
         }
     )
-    picture = cv2.imread(str(folder / f"f_{count - 1:06d}.png"))
+    picture = cv2.imread(str(max(target.iterdir())))
     assert picture is not None
     return picture
 
@@ -54,11 +56,11 @@ def main() -> None:
         make = [sys.executable, str(TOOLS / "make_demo_clip.py"), str(clip), "--seconds", "3"]
         subprocess.run(make, check=True, capture_output=True)
         street = folder / "street.png"
-        road = frame_of("synthetic://road?size=1280x720&seed=4", "none", folder, count=30)
+        road = frame_of("synthetic://road?size=1280x720&seed=4", "none", folder)
         cv2.imwrite(str(street), road)
         effects = ["blur", f"replace={street}", "color=#1f6f54"]
         shown = [frame_of(str(clip), effect, folder) for effect in effects]
-        live = frame_of(str(clip), "overlay", folder, hud="on")
+        live = frame_of(str(clip), "overlay", folder, live=True)
     rows = [
         np.hstack([panel(p) for p in pair]) for pair in ((shown[0], shown[1]), (shown[2], live))
     ]
