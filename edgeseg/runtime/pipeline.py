@@ -124,15 +124,17 @@ class Pipeline:
         for number in range(self._flow.workers):
             name = f"edgeseg-worker-{number}"
             threads.append(threading.Thread(target=self._work, name=name, daemon=True))
-        with self._opened_sinks():
-            self.meter.start()
-            for thread in threads:
-                thread.start()
-            try:
-                self._deliver()
-            finally:
-                self._stop_threads(threads)
-                self.meter.stop()
+        try:
+            with self._opened_sinks():
+                self.meter.start()
+                for thread in threads:
+                    thread.start()
+                try:
+                    self._deliver()
+                finally:
+                    self._stop_threads(threads)
+        finally:
+            self.meter.stop()  # after the sinks are closed: finishing a file is part of the run
         if self._interrupted:
             raise Interrupted("interrupted; what was processed so far is written")
 
