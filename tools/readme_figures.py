@@ -48,10 +48,13 @@ def pipeline_table(report: dict[str, Any]) -> list[str]:
 
 
 def model_table(cards: list[dict[str, Any]]) -> list[str]:
+    speed = cards[0]["metrics"]["speed"]
+    references = ", ".join(f"{k} {v} ms" for k, v in speed["references_same_run_ms"].items())
     lines = [
-        "Accuracy: person IoU, macro over the four sources of our validation split (not held-out "
-        "test data); network time: one thread, median, with public references in the same run "
-        "(`edgeseg models show NAME` has device, date and commands):",
+        "Person IoU, macro over the four sources of our validation split, on which the best "
+        f"epoch was chosen; median network time, {speed['device']}, {speed['date']} "
+        f"(same run: {references}). More, with public networks beside ours, in "
+        "[engines/README.md](engines/README.md):",
         "",
         "| model | input | parameters | person IoU | boundary F | network |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -61,8 +64,8 @@ def model_table(cards: list[dict[str, Any]]) -> list[str]:
         width, height = card["input"]["size"]
         lines.append(
             f"| `{card['name']}` | {width}x{height} | {metrics['parameters'] / 1e6:.2f} M "
-            f"| {metrics['iou_macro']:.3f} | {metrics['boundary_f']:.3f} "
-            f"| {metrics['network_ms']:.1f} ms |"
+            f"| {metrics['macro_person_iou']:.3f} | {metrics['boundary_f']:.3f} "
+            f"| {metrics['speed']['median_ms']:.1f} ms |"
         )
     return lines
 
