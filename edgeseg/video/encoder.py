@@ -10,6 +10,7 @@ import av
 import cv2
 import numpy as np
 from av.container import OutputContainer
+from av.video.frame import PictureType
 from av.video.plane import VideoPlane
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
@@ -19,6 +20,8 @@ from edgeseg.types import U8, ColorSpace, Planes, Size
 
 KEYFRAME_S = 2
 """Longest time between key frames, and so between the fragments of a file being written."""
+EARLY_KEYFRAMES_S = (0.25, 0.75)
+"""Extra key frames at the start, so that a run killed in its first seconds is playable too."""
 
 _MATRIX = {"bt709": 1, "bt601": 6}  # AVCOL_SPC_BT709, AVCOL_SPC_SMPTE170M
 _TEN_BIT = "yuva444p10le"
@@ -103,6 +106,9 @@ class VideoEncoder:
         context.pix_fmt = codec.pix_fmt
         context.time_base = stream.time_base = time_base
         context.gop_size = min(max(round(fps * KEYFRAME_S), 1), 600)
+        early = {round(fps * Fraction(seconds)) for seconds in EARLY_KEYFRAMES_S}
+        self._early = early if codec.name == "libx264" else set()
+        self._count = 0
         context.thread_count = threads
         # ProRes players know no full range; _fill_ten_bit converts
         self._range = _RANGE[tags.color.full_range and codec.pix_fmt != _TEN_BIT]
@@ -124,6 +130,8 @@ class VideoEncoder:
         frame = self._frame
         frame.pts, frame.time_base = pts, self._time_base
         frame.color_range, frame.colorspace = self._range, self._matrix
+        frame.pict_type = PictureType.I if self._count in self._early else PictureType.NONE
+        self._count += 1
         return self._own(self.stream.encode(frame))
 
     def flush(self) -> list[av.Packet[VideoStream]]:

@@ -86,6 +86,17 @@ def test_a_killed_run_leaves_a_playable_file(
         assert [data for data, _ in sound] == [data for data, _ in packets(clip)][: len(sound)]
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+def test_a_run_killed_in_its_first_second_is_playable(
+    tmp_path: Path, clip: Path, suffix: str
+) -> None:
+    out = tmp_path / f"out{suffix}"
+    killed_run(out, preset="ultrafast", clip=clip, at=28)
+    got = numbers(out)
+    assert got == list(range(len(got)))
+    assert len(got) >= 8
+
+
 @contextmanager
 def largest_file(size: int) -> Iterator[None]:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
