@@ -11,7 +11,7 @@ import numpy as np
 from edgeseg.assemble import assembled, open_model
 from edgeseg.config import ModelConfig, RunConfig, resolve
 from edgeseg.errors import ConfigError
-from edgeseg.meter import Meter
+from edgeseg.meter import NoTimer
 from edgeseg.ops.planes import from_bgr
 from edgeseg.protocols import Segmenter
 from edgeseg.report import check_report_path, write_json
@@ -23,7 +23,7 @@ class OpenSegmenter:
 
     def __init__(self, segmenter: Segmenter) -> None:
         self._segmenter = segmenter
-        self._meter = Meter()
+        self._timer = NoTimer()
 
     @property
     def name(self) -> str:
@@ -32,7 +32,7 @@ class OpenSegmenter:
 
     def segment(self, frame: Frame) -> Matte:
         """Returns the frame's matte, without memory of other frames. Raises ModelError."""
-        return self._segmenter.segment(frame, self._meter)
+        return self._segmenter.segment(frame, self._timer)
 
     def close(self) -> None:
         """Releases the network."""

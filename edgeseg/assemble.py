@@ -107,9 +107,12 @@ class Assembly:
         return [f"wrote {sink.uri}" for sink in self.sinks if sink.uri not in silent]
 
 
-def open_model(config: ModelConfig, *, live: bool) -> Loaded:
-    """Loads, measures and opens a model. Raises ModelError, BackendUnavailable."""
-    file = load_model(config.name)
+def open_model(config: ModelConfig, *, live: bool, file: ModelFile | None = None) -> Loaded:
+    """Loads, measures and opens a model; ``file`` where it is loaded already.
+
+    Raises ModelError, BackendUnavailable.
+    """
+    file = file or load_model(config.name)
     tuning = autotune(file, live=live, threads=config.threads, workers=config.workers)
     backend = open_backend(
         file, kind=config.backend, threads=tuning.threads, graph_level=tuning.graph_level
@@ -198,13 +201,14 @@ def flow_for(config: RunConfig, source: SourceInfo, tuning: Tuning) -> Flow:
 def assembled(config: RunConfig) -> Iterator[Assembly]:
     """Opens everything a run needs, cheap checks first, and closes what it opened."""
     effect = make_effect(config.effect.name, config.effect)
-    refuse_clashes(sink_uris(config), inputs=config.inputs, report=config.report)
-    sinks = [make_sink(uri, config) for uri in sink_uris(config)]
-    load_model(config.model.name)  # a wrong name is said before a camera is opened
+    uris = sink_uris(config)
+    refuse_clashes(uris, inputs=config.inputs, report=config.report)
+    sinks = [make_sink(uri, config) for uri in uris]
+    file = load_model(config.model.name)  # a wrong name is said before a camera is opened
     source = open_source(config.source)
     opened: list[Segmenter] = []
     try:
-        loaded = open_model(config.model, live=source.info.live)
+        loaded = open_model(config.model, live=source.info.live, file=file)
         opened.append(loaded.segmenter)
         yield _assembly(config, source, loaded, effect, sinks, opened)
     finally:

@@ -20,6 +20,7 @@ from typing import Literal
 
 from edgeseg import device
 from edgeseg.errors import EdgesegError
+from edgeseg.meter import NoTimer
 from edgeseg.system_libs import explain_import_error
 
 Status = Literal["ok", "note", "missing"]
@@ -259,7 +260,7 @@ def run_default_model() -> Finding:
     end = time.perf_counter() + RUN_S
     while time.perf_counter() < end or not times:
         started = time.perf_counter()
-        loaded.segmenter.segment(Frame(planes.freeze(), 0, 0.0), _NoTimer())
+        loaded.segmenter.segment(Frame(planes.freeze(), 0, 0.0), NoTimer())
         times.append((time.perf_counter() - started) * 1e3)
     loaded.segmenter.close()
     tuning, middle = loaded.tuning, sorted(times)[len(times) // 2]
@@ -268,11 +269,6 @@ def run_default_model() -> Finding:
         f"{tuning.workers} worker(s) of {tuning.threads} thread(s)"
     )
     return Finding("models", loaded.file.name, "ok", detail)
-
-
-class _NoTimer:
-    def record(self, stage: str, wall_s: float, cpu_s: float) -> None:
-        """Nobody reads stage times here."""
 
 
 def _load(module: str, group: str) -> tuple[ModuleType | None, Finding]:

@@ -81,6 +81,13 @@ class Rate:
         return (len(self._stamps) - 1) / (self._stamps[-1] - self._stamps[0])
 
 
+class NoTimer:
+    """A protocols.StageTimer for where nobody measures."""
+
+    def record(self, stage: str, wall_s: float, cpu_s: float) -> None:
+        """Keeps nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """Figures of this moment, rates over the sliding window. latencies are milliseconds."""

@@ -32,8 +32,8 @@ class Source(Protocol):
 
     ``read`` blocks until the next frame and returns None at the end of the stream. It raises
     SourceError when the source fails, and never invents a frame. ``interrupt`` may be called from
-    any thread: a blocked or later ``read`` then returns None within two seconds. ``close`` is
-    called once, after the last ``read``, and releases everything.
+    any thread: a blocked or later ``read`` then returns None within two seconds. ``close`` comes
+    after the last ``read`` and releases everything; calling it again does nothing.
     """
 
     @property

@@ -11,6 +11,7 @@ import numpy as np
 from edgeseg.errors import SinkError
 from edgeseg.evaluate.labelled_folder import PERSON, LabelledFolder, Sample
 from edgeseg.evaluate.run import decide
+from edgeseg.meter import NoTimer
 from edgeseg.ops.metrics import IGNORE
 from edgeseg.ops.planes import from_bgr
 from edgeseg.protocols import Segmenter
@@ -19,11 +20,6 @@ from edgeseg.types import U8, Frame
 TILE, COLUMNS, CAPTION = 240, 6, 22
 HIT, MISSED, INVENTED, UNSCORED = (90, 180, 60), (60, 60, 230), (230, 140, 30), (128, 128, 128)
 """BGR: found person green, missed person red, invented person blue, not scored grey."""
-
-
-class _NoTimer:
-    def record(self, stage: str, wall_s: float, cpu_s: float) -> None:
-        """Nobody measures here."""
 
 
 def write_contact_sheet(
@@ -37,7 +33,7 @@ def write_contact_sheet(
     tiles = []
     for iou, sample in worst:
         image, truth = folder.read(sample)
-        predicted = decide(segmenter.segment(Frame(from_bgr(image), 0, 0.0), _NoTimer()))
+        predicted = decide(segmenter.segment(Frame(from_bgr(image), 0, 0.0), NoTimer()))
         tiles.append(
             _tile(colour_errors(image, predicted, truth), f"{iou:.2f} {sample.image.stem}")
         )

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import threading
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgeseg.types import F32, U8, Planes, Size
+
+T = TypeVar("T", bound=np.generic)
 
 
 class Scratch(threading.local):
@@ -17,23 +21,21 @@ class Scratch(threading.local):
     """
 
     def __init__(self) -> None:
-        self._bytes: dict[str, U8] = {}
-        self._floats: dict[str, F32] = {}
+        self._held: dict[tuple[str, type[np.generic]], NDArray[Any]] = {}
 
     def u8(self, name: str, size: Size) -> U8:
         """Returns an uninitialised, contiguous uint8 [H, W] buffer."""
-        count = size.width * size.height
-        held = self._bytes.get(name)
-        if held is None or held.size < count:
-            held = self._bytes[name] = np.empty(count, np.uint8)
-        return held[:count].reshape(size.height, size.width)
+        return self._buffer(name, size, np.uint8)
 
     def f32(self, name: str, size: Size) -> F32:
         """Returns an uninitialised, contiguous float32 [H, W] buffer."""
+        return self._buffer(name, size, np.float32)
+
+    def _buffer(self, name: str, size: Size, dtype: type[T]) -> NDArray[T]:
         count = size.width * size.height
-        held = self._floats.get(name)
+        held = self._held.get((name, dtype))
         if held is None or held.size < count:
-            held = self._floats[name] = np.empty(count, np.float32)
+            held = self._held[name, dtype] = np.empty(count, dtype)
         return held[:count].reshape(size.height, size.width)
 
     def planes(self, name: str, size: Size) -> Planes:
