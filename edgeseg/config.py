@@ -62,12 +62,19 @@ class EffectConfig(Strict):
     """What is drawn. ``name`` takes the command line's form: ``blur=0.7``, ``color=#00ff00``.
 
     feather: width of the soft edge, 0 = hard. refine: fit the matte to the picture's edges.
+    classes: names of the classes that are drawn, cut out or anonymized; empty = the effect's own
+    choice (overlay: all; everything else: people).
+    margin: growth of anonymized masks, as a share of the picture's shorter side.
+    legend: name the colours of a driving scene on the picture.
     """
 
     name: str = "overlay"
     feather: float = Field(default=1.0, ge=0, le=10)
     refine: bool = True
     decontaminate: bool = True
+    classes: Annotated[tuple[str, ...], BeforeValidator(several)] = ()
+    margin: float = Field(default=0.01, ge=0, le=0.2)
+    legend: bool = True
 
 
 class SmoothingConfig(Strict):

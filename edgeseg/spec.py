@@ -13,12 +13,34 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from edgeseg.errors import ModelError, near_match
+from edgeseg.labels import RGB, LabelSet, label_set
 from edgeseg.types import Size
 
 METADATA_KEY = "edgeseg.spec"
 SCHEMA = 1
 
-Task = Literal["portrait"]
+Task = Literal["portrait", "semantic", "instance"]
+Head = Literal["person", "semantic", "labels", "binary", "yolact", "yolo-seg", "maskrcnn"]
+HEADS: dict[Task, tuple[Head, ...]] = {
+    "portrait": ("person",),
+    "semantic": ("semantic", "labels", "binary"),
+    "instance": ("yolact", "yolo-seg", "maskrcnn"),
+}
+"""What a network's outputs can be, by task; the first is the default."""
+Meaning = Literal[
+    "person", "scores", "labels", "probability", "boxes", "coefficients", "prototypes",
+    "detections", "masks",
+]  # fmt: skip
+MEANINGS: dict[Head, tuple[Meaning, ...]] = {
+    "person": ("person",),
+    "semantic": ("scores",),
+    "labels": ("labels",),
+    "binary": ("probability",),
+    "yolact": ("boxes", "scores", "coefficients", "prototypes"),
+    "yolo-seg": ("detections", "prototypes"),
+    "maskrcnn": ("boxes", "labels", "scores", "masks"),
+}
+"""The outputs a head needs, each named once; ``binary`` has one or more, a class each."""
 Activation = Literal["none", "sigmoid", "softmax"]
 
 
@@ -85,27 +107,33 @@ class InputSpec(Strict):
 class OutputSpec(Strict):
     """One output tensor, bound by name.
 
-    channel: which channel is the person; None when the output has only one. activation: what is
-    still to be applied to turn it into a probability (softmax runs over the channels).
+    meaning: what it is to the head (``MEANINGS``). channel: which channel is the person; None when
+    the output has only one. activation: what is still to be applied to turn it into a probability
+    (softmax runs over the channels).
     """
 
     name: str
-    meaning: Literal["person"] = "person"
+    meaning: Meaning = "person"
     layout: Literal["nhwc", "nchw"] = "nchw"
     channel: int | None = Field(default=None, ge=0)
     activation: Activation = "none"
 
 
 class Thresholds(Strict):
-    """decision: probability from which a pixel is person.
+    """decision: probability from which a pixel is person, or an instance's.
 
     presence_area / presence_score: the presence gate's smallest share of the picture and smallest
     mean probability inside the mask for somebody to count as being there.
+    score / overlap / most: an instance's least score, the box IoU from which the weaker of two of
+    one class is dropped, and how many are kept.
     """
 
     decision: float = Field(default=0.5, gt=0, lt=1)
     presence_area: float = Field(default=0.005, ge=0, le=1)
     presence_score: float = Field(default=0.75, ge=0, le=1)
+    score: float = Field(default=0.3, gt=0, lt=1)
+    overlap: float = Field(default=0.5, gt=0, le=1)
+    most: int = Field(default=100, ge=1, le=1000)
 
 
 class TrainedOn(Strict):
@@ -122,10 +150,15 @@ class ModelSpec(Strict):
     name: str
     title: str = ""
     task: Task = "portrait"
+    head: Head | None = None
+    """What the outputs are; None = the task's usual one."""
     precision: Literal["fp32", "fp16", "int8"] = "fp32"
     input: InputSpec
     outputs: tuple[OutputSpec, ...] = Field(min_length=1)
     classes: tuple[str, ...] = ("background", "person")
+    """By label number; an instance network's has no background."""
+    palette: tuple[RGB, ...] = ()
+    """Colour of each class; empty = chosen by position."""
     thresholds: Thresholds = Thresholds()
     licence: str = "not stated"
     trained_on: tuple[TrainedOn, ...] = ()
@@ -136,6 +169,20 @@ class ModelSpec(Strict):
     source_sha256: str = ""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    @property
+    def outputs_as(self) -> Head:
+        """The head in effect."""
+        return self.head or HEADS[self.task][0]
+
+    @property
+    def label_set(self) -> LabelSet:
+        """Names and colours of the classes."""
+        return label_set(self.classes, self.palette or None)
+
+    def output(self, meaning: Meaning) -> OutputSpec:
+        """The output with this meaning; KeyError when the card has none."""
+        return {output.meaning: output for output in self.outputs}[meaning]
 
     def to_json(self) -> str:
         """Returns the JSON that goes into the ONNX metadata."""

@@ -14,8 +14,11 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeseg.labels import LabelSet
+
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
+I32 = NDArray[np.int32]
 
 Matrix = Literal["bt601", "bt709"]
 
@@ -152,7 +155,57 @@ class Matte:
         return self.geometry.frame
 
 
-Result = Matte
+@dataclass(frozen=True, slots=True)
+class SemanticMap:
+    """The class of each place of one frame, at the network's output resolution.
+
+    labels: uint8 [h, w], class numbers into ``label_set``, covering ``geometry.content`` only.
+    scores: float32 [classes, h, w], higher is likelier, what ``labels`` is the argmax of; None for
+    networks that give labels only.
+    """
+
+    labels: U8
+    scores: F32 | None
+    geometry: Geometry
+    label_set: LabelSet
+
+    @property
+    def frame_size(self) -> Size:
+        """Size of the frame this result belongs to."""
+        return self.geometry.frame
+
+
+@dataclass(frozen=True, slots=True)
+class Instances:
+    """The objects found in one frame, best score first; N may be 0.
+
+    boxes_xyxy: float32 [N, 4] in frame pixels, clipped to the frame. scores: float32 [N] in 0..1.
+    labels: int32 [N], class numbers into ``label_set`` (which has no background).
+    masks: N uint8 arrays [h, w] of any size, probability 0..255, each covering its row of
+    ``areas_xyxy``, float32 [N, 4] in frame pixels; outside of it the object is not.
+    ids: int32 [N], identity across frames once tracked, else None.
+    """
+
+    boxes_xyxy: F32
+    scores: F32
+    labels: I32
+    masks: tuple[U8, ...]
+    areas_xyxy: F32
+    geometry: Geometry
+    label_set: LabelSet
+    threshold: float = 0.5
+    ids: I32 | None = None
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    @property
+    def frame_size(self) -> Size:
+        """Size of the frame this result belongs to."""
+        return self.geometry.frame
+
+
+Result = Matte | SemanticMap | Instances
 
 
 @dataclass(frozen=True, slots=True)

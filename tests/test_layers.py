@@ -14,14 +14,15 @@ import edgeseg
 PACKAGE = Path(edgeseg.__file__).parent
 
 LAYERS = {
-    0: ["errors", "types", "labels", "meter", "assets", "system_libs"],
-    1: ["protocols", "spec", "device"],
-    2: ["config", "ops", "model_file"],
-    3: ["backends", "segment", "video", "effects", "runtime", "report"],
-    4: ["controls"],
-    5: ["assemble"],
-    6: ["api", "evaluate", "doctor", "model_check"],
-    7: ["cli"],
+    0: ["errors", "labels", "assets", "system_libs"],
+    1: ["types", "meter"],
+    2: ["protocols", "spec", "device"],
+    3: ["config", "ops", "model_file"],
+    4: ["backends", "segment", "video", "effects", "runtime", "report"],
+    5: ["controls"],
+    6: ["assemble"],
+    7: ["api", "evaluate", "doctor", "model_check"],
+    8: ["cli"],
 }
 TOWER = ["models", "training"]
 RANK = {name: rank for rank, names in LAYERS.items() for name in names}

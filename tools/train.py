@@ -1,4 +1,4 @@
-"""Train a portrait network; a stopped run continues where it was.
+"""Train a network; a stopped run continues where it was.
 
 python tools/train.py configs/train/portrait.yaml --data DATA --backbone IMAGENET.pth --out RUN
 
@@ -20,11 +20,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from edgeseg.models import zoo
 from edgeseg.models.mobilenetv2 import load_pretrained_state
-from edgeseg.training.config import TrainConfig, load_config
+from edgeseg.training.config import PortraitConfig, SceneConfig, load_config, parse_config
 from edgeseg.training.curves import draw_curves
-from edgeseg.training.datasets import SampleBank, load_portraits
 from edgeseg.training.loop import Run, train
-from edgeseg.training.teacher import Ensemble
+from edgeseg.training.portrait.task import PortraitTask
+from edgeseg.training.portrait.teacher import Ensemble
+from edgeseg.training.scene.task import SceneTask
+from edgeseg.training.task import Task
+
+Config = PortraitConfig | SceneConfig
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -41,7 +45,7 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def overridden(config: TrainConfig, changes: list[str]) -> TrainConfig:
+def overridden(config: Config, changes: list[str]) -> Config:
     """`config` with `key=value` or `section.key=value` changes, validated again."""
     values = config.model_dump(mode="json")
     for change in changes:
@@ -51,10 +55,10 @@ def overridden(config: TrainConfig, changes: list[str]) -> TrainConfig:
         for section in sections:
             target = target[section]
         target[key] = yaml.safe_load(value)
-    return TrainConfig.model_validate(values)
+    return parse_config(values)
 
 
-def prepare_run(arguments: argparse.Namespace, config: TrainConfig) -> Run:
+def prepare_run(arguments: argparse.Namespace, config: Config) -> Run:
     """A new run from ImageNet weights, or the one that lies in the output folder."""
     network = zoo.build(config.arch)
     zoo.start_from_imagenet(network, load_pretrained_state(arguments.backbone))
@@ -67,6 +71,14 @@ def prepare_run(arguments: argparse.Namespace, config: TrainConfig) -> Run:
     return run
 
 
+def prepare_task(arguments: argparse.Namespace, config: Config) -> Task:
+    """The data and the loss that `config` asks for."""
+    if isinstance(config, SceneConfig):
+        return SceneTask.load(config, arguments.data)
+    teacher = Ensemble(arguments.teacher) if arguments.teacher else None
+    return PortraitTask.load(config, arguments.data, teacher)
+
+
 def main() -> None:
     """Load, train, report."""
     arguments = parse_arguments()
@@ -74,9 +86,7 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(config.seed)
     run = prepare_run(arguments, config)
-    bank = SampleBank.load(arguments.data, bystander_share=config.bystander_share)
-    validation = load_portraits(arguments.data, "val")
-    teacher = Ensemble(arguments.teacher) if arguments.teacher else None
+    prepared = prepare_task(arguments, config)
     columns = (
         TextColumn("epoch {task.fields[epoch]} loss {task.fields[loss]:.4f}"),
         BarColumn(),
@@ -91,18 +101,11 @@ def main() -> None:
             done = run.epoch * steps + step
             bar.update(task, completed=done, epoch=run.epoch + 1, loss=loss)
 
-        scores = train(
-            run,
-            bank,
-            validation,
-            arguments.out,
-            stop_after=arguments.stop_after,
-            teacher=teacher,
-            progress=show,
-        )
+        scores = train(run, prepared, arguments.out, stop_after=arguments.stop_after, progress=show)
     draw_curves(arguments.out / "log.csv", arguments.out / "curves.png")
     if scores:
-        print(f"macro IoU {scores.macro_iou:.4f}, best {run.best:.4f}", file=sys.stderr)
+        name, value = next(iter(scores.items()))
+        print(f"{name} {value:.4f}, best {run.best:.4f}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from edgeseg.models.layers import conv_bn
+
 # Per block of `features`: (output channels, stride, hidden channels); block 0 is the stem.
 BLOCKS: tuple[tuple[int, int, int], ...] = (
     (32, 2, 0),
@@ -37,27 +39,32 @@ BLOCKS: tuple[tuple[int, int, int], ...] = (
 
 
 def _conv_bn_relu6(
-    in_channels: int, out_channels: int, kernel: int, stride: int, groups: int = 1
+    in_channels: int,
+    out_channels: int,
+    kernel: int,
+    stride: int,
+    *,
+    groups: int = 1,
+    dilation: int = 1,
 ) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(
-            in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=False
-        ),
-        nn.BatchNorm2d(out_channels),
-        nn.ReLU6(inplace=True),
+    layers = conv_bn(
+        in_channels, out_channels, kernel, stride=stride, groups=groups, dilation=dilation
     )
+    return nn.Sequential(*layers, nn.ReLU6(inplace=True))
 
 
 class InvertedResidual(nn.Module):
     """Expand 1x1, depthwise 3x3, linear projection (sec. 3.3); identity where shapes allow."""
 
-    def __init__(self, in_channels: int, out_channels: int, *, stride: int, hidden: int) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, *, stride: int, hidden: int, dilation: int = 1
+    ) -> None:
         super().__init__()
         self.identity = stride == 1 and in_channels == out_channels
         expand = [] if hidden == in_channels else [_conv_bn_relu6(in_channels, hidden, 1, 1)]
         self.conv = nn.Sequential(
             *expand,
-            _conv_bn_relu6(hidden, hidden, 3, stride, groups=hidden),
+            _conv_bn_relu6(hidden, hidden, 3, stride, groups=hidden, dilation=dilation),
             nn.Conv2d(hidden, out_channels, 1, bias=False),
             nn.BatchNorm2d(out_channels),
         )
@@ -69,17 +76,33 @@ class InvertedResidual(nn.Module):
 
 
 class MobileNetV2Features(nn.Module):
-    """Blocks 0 to `last` of MobileNetV2 1.0; `hidden` overrides hidden widths by block index."""
+    """Blocks 0 to `last` of MobileNetV2 1.0; `hidden` overrides hidden widths by block index.
 
-    def __init__(self, last: int, hidden: Mapping[int, int] | None = None) -> None:
+    Beyond `output_stride` strides become dilation (Chen et al. 2017, arXiv 1706.05587, sec. 3.1):
+    the first block that would have strided keeps its own rate, the ones after it see the new one.
+    """
+
+    def __init__(
+        self, last: int, hidden: Mapping[int, int] | None = None, *, output_stride: int = 32
+    ) -> None:
         super().__init__()
         widths = dict(hidden or {})
         blocks: list[nn.Module] = [_conv_bn_relu6(3, BLOCKS[0][0], 3, 2)]
+        reached, rate = 2, 1
         for index in range(1, last + 1):
             out_channels, stride, full = BLOCKS[index]
-            width = widths.get(index, full)
+            dilation = rate
+            if reached * stride > output_stride:
+                rate, stride = rate * stride, 1
+            reached *= stride
             blocks.append(
-                InvertedResidual(BLOCKS[index - 1][0], out_channels, stride=stride, hidden=width)
+                InvertedResidual(
+                    BLOCKS[index - 1][0],
+                    out_channels,
+                    stride=stride,
+                    hidden=widths.get(index, full),
+                    dilation=dilation,
+                )
             )
         self.features = nn.ModuleList(blocks)
 

@@ -7,7 +7,9 @@ from typing import Protocol, cast
 
 from torch import Tensor, nn
 
+from edgeseg.models.deeplabv3plus import DeepLabV3Plus
 from edgeseg.models.edge_sinet import EdgeSINet
+from edgeseg.models.icnet import ICNet
 from edgeseg.models.portrait import PortraitNet
 
 
@@ -21,9 +23,13 @@ class Segmenter(Protocol):
         """Logits [N, 1, h, w] of an RGB image [N, 3, H, W] in [-1, 1], finest first."""
 
 
+CAMVID_CLASSES = 11
+
 ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {
     "portrait": PortraitNet,
     "portrait-sinet": EdgeSINet,
+    "driving": lambda: DeepLabV3Plus(CAMVID_CLASSES),
+    "driving-icnet": lambda: ICNet(CAMVID_CLASSES),
 }
 
 

@@ -8,26 +8,23 @@ from __future__ import annotations
 
 import copy
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from edgeseg.training.augment import training_sample
-from edgeseg.training.config import TrainConfig
-from edgeseg.training.datasets import Sample, SampleBank, balanced_sources, batches
-from edgeseg.training.evaluation import Scores, evaluate, to_input, torch_predictor
-from edgeseg.training.losses import segmentation_loss
+from edgeseg.training.batching import to_input
+from edgeseg.training.config import Schedule
+from edgeseg.training.task import Task
 
-Teacher = Callable[[Tensor], Tensor]
 Progress = Callable[[int, int, float], None]
 """Called after each step with (steps done in this epoch, steps per epoch, loss)."""
 
 
-def learning_rate_factor(epoch: float, config: TrainConfig) -> float:
+def learning_rate_factor(epoch: float, config: Schedule) -> float:
     """Trapezoid: linear warm-up, constant, linear cool-down; `epoch` counts from 0, with fraction.
 
     The constant part makes the length of a run a late decision: resume any checkpoint with other
@@ -38,7 +35,7 @@ def learning_rate_factor(epoch: float, config: TrainConfig) -> float:
     return float(np.clip(min(rise, fall), 0.0, 1.0))
 
 
-def make_optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
+def make_optimizer(network: nn.Module, config: Schedule) -> torch.optim.AdamW:
     """AdamW; the backbone learns slower, norms and biases do not decay."""
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
@@ -79,7 +76,7 @@ class AveragedWeights:
 class Run:
     """The state of a training run; `epoch` epochs are done."""
 
-    config: TrainConfig
+    config: Schedule
     network: nn.Module
     averaged: AveragedWeights
     optimizer: torch.optim.AdamW
@@ -87,7 +84,7 @@ class Run:
     best: float = -1.0
 
     @classmethod
-    def start(cls, network: nn.Module, config: TrainConfig) -> Run:
+    def start(cls, network: nn.Module, config: Schedule) -> Run:
         """A run at epoch 0 with the present weights of `network`."""
         network.to(memory_format=torch.channels_last)
         averaged = AveragedWeights(network, config.ema_decay)
@@ -119,37 +116,19 @@ class Run:
         self.best = state["best"]
 
 
-def training_batches(
-    bank: SampleBank, config: TrainConfig, epoch: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Images uint8 [N, S, S, 3] and masks uint8 [N, S, S] of one epoch, S varying by batch."""
-    rng = np.random.default_rng([config.seed, epoch])
-    order = balanced_sources(config.mixture, config.samples_per_epoch, rng)
-    cooling = epoch >= config.epochs - config.cooldown_epochs
-    sizes = config.cooldown_sizes if cooling else config.sizes
-    augment = config.cooldown_augment if cooling else config.augment
-    for names in batches(order, config.batch_size):
-        size = int(rng.choice(sizes))
-        pairs = [training_sample(name, bank, size, rng, augment) for name in names]
-        images, masks = zip(*pairs, strict=True)
-        yield torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(masks))
-
-
-def train_epoch(
-    run: Run, bank: SampleBank, *, teacher: Teacher | None = None, progress: Progress | None = None
-) -> float:
-    """One pass over the mixture; returns the mean loss."""
+def train_epoch(run: Run, task: Task, *, progress: Progress | None = None) -> float:
+    """One pass over the task's samples; returns the mean loss."""
     config = run.config
     steps = config.samples_per_epoch // config.batch_size
     losses = []
     run.network.train()
-    for step, (images, masks) in enumerate(training_batches(bank, config, run.epoch)):
+    for step, (images, targets) in enumerate(task.batches(run.epoch)):
         factor = learning_rate_factor(run.epoch + step / steps, config)
         for group in run.optimizer.param_groups:
             group["lr"] = config.learning_rate * group["scale"] * factor
-        soft = teacher(images) if teacher else None
-        logits = run.network(to_input(images.numpy()))
-        loss = segmentation_loss(logits, masks, config.loss, soft)
+        with torch.autocast("cpu", torch.bfloat16, enabled=config.bfloat16):
+            outputs = run.network(to_input(images.numpy()))
+        loss = task.loss(outputs, targets, images)
         run.optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(run.network.parameters(), config.clip_norm)
@@ -162,10 +141,10 @@ def train_epoch(
     return float(np.mean(losses))
 
 
-def log_epoch(path: Path, epoch: int, loss: float, scores: Scores) -> None:
+def log_epoch(path: Path, epoch: int, loss: float, scores: dict[str, float]) -> None:
     """Append one line to the CSV at `path`, with a heading if it is new."""
-    row = {"epoch": epoch, "loss": round(loss, 5), "macro_iou": round(scores.macro_iou, 5)}
-    row |= {source: round(value, 5) for source, value in scores.iou.items()}
+    row: dict[str, float] = {"epoch": epoch, "loss": round(loss, 5)}
+    row |= {name: round(value, 5) for name, value in scores.items()}
     new = not path.exists()
     with path.open("a", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(row))
@@ -176,27 +155,27 @@ def log_epoch(path: Path, epoch: int, loss: float, scores: Scores) -> None:
 
 def train(
     run: Run,
-    bank: SampleBank,
-    validation: list[Sample],
+    task: Task,
     folder: Path,
     *,
     stop_after: int | None = None,
-    teacher: Teacher | None = None,
     progress: Progress | None = None,
-) -> Scores | None:
+) -> dict[str, float]:
     """Train to the last epoch, or to `stop_after`; `folder` gets `last.pt`, `best.pt`, `log.csv`.
 
-    Returns the scores of the averaged weights after the last epoch, None if nothing was left to do.
+    Returns the last scores of the averaged weights, empty if nothing was left to do.
     """
-    scores = None
+    scores: dict[str, float] = {}
     end = run.config.epochs if stop_after is None else min(stop_after, run.config.epochs)
     while run.epoch < end:
-        loss = train_epoch(run, bank, teacher=teacher, progress=progress)
-        predict = torch_predictor(run.averaged.network, run.config.validation_size)
-        scores = evaluate(predict, validation)
-        log_epoch(folder / "log.csv", run.epoch, loss, scores)
-        improved = scores.macro_iou > run.best
-        run.best = max(run.best, scores.macro_iou)
+        loss = train_epoch(run, task, progress=progress)
+        improved = False
+        if run.epoch % run.config.validate_every == 0 or run.epoch == end:
+            scores = task.validate(run.averaged.network)
+            log_epoch(folder / "log.csv", run.epoch, loss, scores)
+            score = next(iter(scores.values()))
+            improved = score > run.best
+            run.best = max(run.best, score)
         run.save(folder / "last.pt")
         if improved:
             run.save(folder / "best.pt")

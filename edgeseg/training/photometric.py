@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.training.config import AugmentConfig
+from edgeseg.training.config import PhotoConfig, PortraitAugment
 
 Image = NDArray[np.uint8]
 
@@ -86,7 +86,9 @@ def recompress(image: Image, rng: np.random.Generator) -> Image:
     return np.asarray(cv2.imdecode(buf=coded, flags=cv2.IMREAD_COLOR), np.uint8)
 
 
-def change_photo(image: Image, rng: np.random.Generator, config: AugmentConfig) -> Image:
+def change_photo(
+    image: Image, rng: np.random.Generator, config: PortraitAugment | PhotoConfig
+) -> Image:
     """All of the above, each as often as `config` says."""
     low_light = bool(rng.random() < config.low_light)
     image = change_tone(image, rng, low_light=low_light)

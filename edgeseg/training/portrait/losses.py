@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from edgeseg.ops.metrics import IGNORE
-from edgeseg.training.config import LossConfig
+from edgeseg.training.config import PortraitLoss
 
 _EMPTY_AREA = 0.005  # of the picture: keeps Dice finite and gentle on frames without a person
 
@@ -41,7 +41,7 @@ def dice_loss(logit: Tensor, target: Tensor, valid: Tensor) -> Tensor:
 
 
 def segmentation_loss(
-    logits: list[Tensor], mask: Tensor, config: LossConfig, soft: Tensor | None = None
+    logits: list[Tensor], mask: Tensor, config: PortraitLoss, soft: Tensor | None = None
 ) -> Tensor:
     """Edge-weighted cross-entropy plus Dice on `logits[0]`, cross-entropy on the coarser ones.
 

@@ -6,37 +6,15 @@ shapes of 16:9 and 3:4 pictures are seen in training.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.ops.metrics import IGNORE
+from edgeseg.training.views import View, warp_image
+from edgeseg.types import Size
 
 _ASPECTS = (0.6, 1.85)
-
-
-@dataclass(frozen=True)
-class View:
-    """A rectangle in picture pixels, turned by `degrees`, mirrored if `mirrored`."""
-
-    center_x: float
-    center_y: float
-    width: float
-    height: float
-    degrees: float = 0.0
-    mirrored: bool = False
-
-    def matrix(self, size: int) -> NDArray[np.float64]:
-        """Affine map [2, 3] from picture pixels to a `size` x `size` square (pixel centres)."""
-        angle = np.deg2rad(self.degrees)
-        turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-        scale = np.diag([size / self.width * (-1 if self.mirrored else 1), size / self.height])
-        linear = scale @ turn
-        center = np.array([self.center_x, self.center_y])
-        offset = (size - 1) / 2 - linear @ (center - 0.5)
-        return np.column_stack([linear, offset])
 
 
 def person_box(mask: NDArray[np.uint8]) -> tuple[int, int, int, int]:
@@ -102,30 +80,12 @@ def keep_inside(view: View, mask: NDArray[np.uint8], *, slack: float = 0.04) -> 
     return View(float(x), float(y), w, h, view.degrees, view.mirrored)
 
 
-def warp_image(
-    image: NDArray[np.uint8], view: View, size: int, *, border: int = cv2.BORDER_REFLECT_101
-) -> NDArray[np.uint8]:
-    """What `view` sees of `image`, as [size, size, C]; area-averaged when it shrinks a lot."""
-    shrink = max(view.width, view.height) / size
-    render = size * 2 if shrink > 1.5 else size
-    warped = cv2.warpAffine(
-        src=image,
-        M=view.matrix(render),
-        dsize=(render, render),
-        flags=cv2.INTER_LINEAR,
-        borderMode=border,
-    )
-    if render != size:
-        warped = cv2.resize(src=warped, dsize=(size, size), interpolation=cv2.INTER_AREA)
-    return np.asarray(warped, np.uint8)
-
-
 def warp_mask(
     mask: NDArray[np.uint8], view: View, size: int, *, border: int = cv2.BORDER_REFLECT_101
 ) -> NDArray[np.uint8]:
     """What `view` sees of `mask`, as [size, size] with 0, 1 and 255."""
     planes = np.stack([mask == 1, mask == IGNORE, np.zeros_like(mask, bool)], axis=-1)
-    warped = warp_image(planes.astype(np.uint8) * 255, view, size, border=border)
+    warped = warp_image(planes.astype(np.uint8) * 255, view, Size(size, size), border=border)
     out = (warped[..., 0] >= 128).astype(np.uint8)
     out[(warped[..., 1] >= 128) & (out == 0)] = IGNORE
     return out

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.ops.metrics import IGNORE
+from edgeseg.training.pictures import decode_rle, read_labels, read_rgb
 
 PERSON = 1
 NO_PERSON = "none"
@@ -34,28 +34,6 @@ class Sample:
     source: str
 
 
-def read_rgb(path: Path) -> NDArray[np.uint8]:
-    """The picture at `path` as RGB uint8 [H, W, 3].
-
-    Raises: FileNotFoundError when it cannot be read as an image.
-    """
-    bgr = cv2.imread(filename=str(path), flags=cv2.IMREAD_COLOR)
-    if bgr is None:
-        raise FileNotFoundError(f"{path}: not a readable image")
-    return np.ascontiguousarray(bgr[:, :, ::-1])
-
-
-def read_labels(path: Path) -> NDArray[np.uint8]:
-    """The 8-bit label picture at `path` as [H, W].
-
-    Raises: FileNotFoundError when it cannot be read as an image.
-    """
-    labels = cv2.imread(filename=str(path), flags=cv2.IMREAD_GRAYSCALE)
-    if labels is None:
-        raise FileNotFoundError(f"{path}: not a readable label picture")
-    return np.asarray(labels, np.uint8)
-
-
 def load_portraits(data: Path, split: str) -> list[Sample]:
     """All pictures of `<data>/portrait/<split>`, in file order."""
     folder = data / "portrait" / split
@@ -65,14 +43,6 @@ def load_portraits(data: Path, split: str) -> list[Sample]:
         image = read_rgb(images[mask_path.stem])
         samples.append(Sample(image, read_labels(mask_path), mask_path.stem.split("_")[0]))
     return samples
-
-
-def decode_rle(segmentation: Mapping[str, list[int]]) -> NDArray[np.bool_]:
-    """Mask [H, W] of an uncompressed COCO run-length encoding (column-major)."""
-    height, width = segmentation["size"]
-    counts = segmentation["counts"]
-    flat = np.repeat(np.arange(len(counts)) % 2, counts)
-    return np.asarray(flat.reshape(width, height).T, np.bool_)
 
 
 def people_mask(

@@ -8,20 +8,20 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.training.config import AugmentConfig
-from edgeseg.training.datasets import NO_PERSON, Sample, SampleBank
-from edgeseg.training.geometry import (
-    View,
+from edgeseg.training.config import PortraitAugment
+from edgeseg.training.portrait.datasets import NO_PERSON, Sample, SampleBank
+from edgeseg.training.photometric import change_photo, change_tone
+from edgeseg.training.portrait.views import (
     far_view,
     keep_inside,
     person_box,
     upper_view,
-    warp_image,
     warp_mask,
     whole_view,
     zoom_view,
 )
-from edgeseg.training.photometric import change_photo, change_tone
+from edgeseg.training.views import View, warp_image
+from edgeseg.types import Size
 
 Image = NDArray[np.uint8]
 Mask = NDArray[np.uint8]
@@ -31,7 +31,7 @@ _LEAST_MAIN_HEIGHT = 0.5  # of the frame, for others to count as bystanders
 
 
 def training_sample(
-    source: str, bank: SampleBank, size: int, rng: np.random.Generator, config: AugmentConfig
+    source: str, bank: SampleBank, size: int, rng: np.random.Generator, config: PortraitAugment
 ) -> Pair:
     """A new RGB image [size, size, 3] of `source` and its mask [size, size] (0, 1, 255)."""
     if source == NO_PERSON:
@@ -43,7 +43,10 @@ def training_sample(
     else:
         view = random_turn(random_view(sample, rng, config), rng, config)
         view = keep_inside(view, sample.mask)
-        image, mask = warp_image(sample.image, view, size), warp_mask(sample.mask, view, size)
+        image, mask = (
+            warp_image(sample.image, view, Size(size, size)),
+            warp_mask(sample.mask, view, size),
+        )
     if rng.random() < config.bystanders:
         image = with_bystanders(image, mask, bank, rng)
     if rng.random() < config.second_person:
@@ -53,7 +56,7 @@ def training_sample(
     return change_photo(image, rng, config), mask
 
 
-def random_view(sample: Sample, rng: np.random.Generator, config: AugmentConfig) -> View:
+def random_view(sample: Sample, rng: np.random.Generator, config: PortraitAugment) -> View:
     """Whole picture, upper body or zoom, as often as `config` says."""
     choice = rng.random()
     if choice < config.whole_view:
@@ -63,7 +66,7 @@ def random_view(sample: Sample, rng: np.random.Generator, config: AugmentConfig)
     return zoom_view(sample.mask, rng)
 
 
-def random_turn(view: View, rng: np.random.Generator, config: AugmentConfig) -> View:
+def random_turn(view: View, rng: np.random.Generator, config: PortraitAugment) -> View:
     """`view` mirrored half of the time and sometimes rotated."""
     turned = rng.random() < config.rotate
     degrees = float(np.clip(rng.normal(0, 7), -_MOST_DEGREES, _MOST_DEGREES)) if turned else 0.0
@@ -84,12 +87,12 @@ def background_crop(
     w, h = min(np.sqrt(area * aspect), width), min(np.sqrt(area / aspect), height)
     x, y = rng.uniform(w / 2, width - w / 2 + 1e-6), rng.uniform(h / 2, height - h / 2 + 1e-6)
     view = View(float(x), float(y), float(w), float(h), mirrored=bool(rng.random() < 0.5))
-    return warp_image(picture, view, size)
+    return warp_image(picture, view, Size(size, size))
 
 
 def cut_out(sample: Sample, view: View, size: int) -> tuple[Image, Mask]:
     """What `view` sees of the person alone; outside the picture there is nothing."""
-    image = warp_image(sample.image, view, size, border=cv2.BORDER_REPLICATE)
+    image = warp_image(sample.image, view, Size(size, size), border=cv2.BORDER_REPLICATE)
     mask = warp_mask(sample.mask, view, size, border=cv2.BORDER_CONSTANT)
     return image, mask
 
@@ -114,7 +117,7 @@ def match_light(person: Image, scene: Image, rng: np.random.Generator) -> Image:
 
 
 def new_scene(
-    bank: SampleBank, size: int, rng: np.random.Generator, config: AugmentConfig
+    bank: SampleBank, size: int, rng: np.random.Generator, config: PortraitAugment
 ) -> Image:
     """A background for pasting; a harsh one is an enlarged detail in another light."""
     if config.harsh_scene and rng.random() < config.harsh_scene:
@@ -129,7 +132,7 @@ def on_new_background(
     bank: SampleBank,
     size: int,
     rng: np.random.Generator,
-    config: AugmentConfig,
+    config: PortraitAugment,
 ) -> Pair:
     """The person of `sample` in front of another picture."""
     far = rng.random() < 0.4

@@ -18,7 +18,8 @@ from edgeseg.ops.metrics import (
     iou_per_class,
     pixel_accuracy,
 )
-from edgeseg.training.datasets import Sample
+from edgeseg.training.batching import to_input
+from edgeseg.training.portrait.datasets import Sample
 
 Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
@@ -35,11 +36,6 @@ class Scores:
     def macro_iou(self) -> float:
         """Mean of the sources' person IoU."""
         return float(np.mean(list(self.iou.values())))
-
-
-def to_input(images: NDArray[np.uint8]) -> Tensor:
-    """RGB uint8 [N, H, W, 3] as float [-1, 1] [N, 3, H, W] in channels-last memory."""
-    return torch.from_numpy(images).permute(0, 3, 1, 2).float().mul_(2.0 / 255.0).sub_(1.0)
 
 
 def resized(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

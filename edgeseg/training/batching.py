@@ -1,0 +1,27 @@
+"""Order of samples, and pictures as network input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+def to_input(images: NDArray[np.uint8]) -> Tensor:
+    """RGB uint8 [N, H, W, 3] as float [-1, 1] [N, 3, H, W] in channels-last memory."""
+    return torch.from_numpy(images).permute(0, 3, 1, 2).float().mul_(2.0 / 255.0).sub_(1.0)
+
+
+def shuffled_batches(
+    items: int, samples: int, batch_size: int, rng: np.random.Generator
+) -> Iterator[list[int]]:
+    """Batches of indices below `items` until `samples` are drawn, each as often as any other."""
+    order: list[int] = []
+    for _ in range(samples // batch_size):
+        while len(order) < batch_size:
+            order += rng.permutation(items).tolist()
+        yield order[:batch_size]
+        order = order[batch_size:]

@@ -1,0 +1,1 @@
+"""Training of the instance networks: objects with boxes and masks."""

@@ -1,0 +1,1 @@
+"""Training of the portrait networks: pictures of people, one logit."""

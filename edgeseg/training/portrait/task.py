@@ -1,0 +1,73 @@
+"""The portrait task: a balanced mixture of sources, one logit, person IoU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from edgeseg.training.config import PortraitConfig
+from edgeseg.training.portrait.augment import training_sample
+from edgeseg.training.portrait.datasets import (
+    Sample,
+    SampleBank,
+    balanced_sources,
+    batches,
+    load_portraits,
+)
+from edgeseg.training.portrait.evaluation import evaluate, torch_predictor
+from edgeseg.training.portrait.losses import segmentation_loss
+
+Teacher = Callable[[Tensor], Tensor]
+
+
+class PortraitTask:
+    """Training pictures by source, validation pictures, and perhaps a teacher."""
+
+    def __init__(
+        self,
+        config: PortraitConfig,
+        bank: SampleBank,
+        val: list[Sample],
+        teacher: Teacher | None = None,
+    ) -> None:
+        self.config = config
+        self.bank = bank
+        self.val = val
+        self.teacher = teacher
+
+    @classmethod
+    def load(
+        cls, config: PortraitConfig, data: Path, teacher: Teacher | None = None
+    ) -> PortraitTask:
+        """The task on the folders below `data`."""
+        bank = SampleBank.load(data, bystander_share=config.bystander_share)
+        return cls(config, bank, load_portraits(data, "val"), teacher)
+
+    def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Images uint8 [N, S, S, 3] and masks uint8 [N, S, S] of one epoch, S varying by batch."""
+        config = self.config
+        rng = np.random.default_rng([config.seed, epoch])
+        order = balanced_sources(config.mixture, config.samples_per_epoch, rng)
+        cooling = config.cooling(epoch)
+        sizes = config.cooldown_sizes if cooling else config.sizes
+        augment = config.cooldown_augment if cooling else config.augment
+        for names in batches(order, config.batch_size):
+            size = int(rng.choice(sizes))
+            pairs = [training_sample(name, self.bank, size, rng, augment) for name in names]
+            images, masks = zip(*pairs, strict=True)
+            yield torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(masks))
+
+    def loss(self, outputs: list[Tensor], targets: Tensor, images: Tensor) -> Tensor:
+        """`segmentation_loss`, with the teacher's opinion if there is one."""
+        soft = self.teacher(images) if self.teacher else None
+        return segmentation_loss(outputs, targets, self.config.loss, soft)
+
+    def validate(self, network: nn.Module) -> dict[str, float]:
+        """Mean of the sources' person IoU, then that of each source."""
+        predict = torch_predictor(network, self.config.validation_size)
+        scores = evaluate(predict, self.val)
+        return {"macro_iou": scores.macro_iou} | scores.iou

@@ -1,0 +1,1 @@
+"""Training of the driving-scene networks: label pictures, many classes."""

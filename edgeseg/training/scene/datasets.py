@@ -1,0 +1,88 @@
+"""Pictures with label pictures in memory.
+
+Folder layout: `<data>/<dataset>/{train,val}/{images,labels}/<name>.*`, 8-bit label pictures with
+class ids and 255 (or any id from `classes` on) for void.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseg.ops.metrics import IGNORE
+from edgeseg.training.pictures import read_labels, read_rgb
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One picture: `image` RGB uint8 [H, W, 3], `labels` uint8 [H, W] with class ids and 255."""
+
+    image: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+    name: str
+
+
+def load_scenes(folder: Path, classes: int) -> list[Scene]:
+    """All pictures of `folder`, in name order; the void id `classes` becomes 255.
+
+    Raises:
+        FileNotFoundError: a folder, picture or label picture is missing.
+        ValueError: sizes differ, or a label is neither a class, nor void, nor 255.
+    """
+    labels = {path.stem: path for path in sorted((folder / "labels").glob("*.png"))}
+    images = {path.stem: path for path in sorted((folder / "images").iterdir())}
+    if not images:
+        raise FileNotFoundError(f"{folder / 'images'}: no pictures")
+    return [_scene(images[name], labels.get(name), classes) for name in images]
+
+
+def _scene(image_path: Path, label_path: Path | None, classes: int) -> Scene:
+    if label_path is None:
+        raise FileNotFoundError(
+            f"{image_path}: no labels; expected {image_path.parent.parent}/labels/"
+            f"{image_path.stem}.png"
+        )
+    image, labels = read_rgb(image_path), read_labels(label_path)
+    if labels.shape != image.shape[:2]:
+        raise ValueError(
+            f"{label_path}: labels are {labels.shape[1]}x{labels.shape[0]}, the picture is "
+            f"{image.shape[1]}x{image.shape[0]}"
+        )
+    foreign = sorted(set(np.unique(labels).tolist()) - set(range(classes + 1)) - {IGNORE})
+    if foreign:
+        raise ValueError(
+            f"{label_path}: label {foreign[0]}, expected 0 to {classes - 1}, {classes} for void "
+            f"or {IGNORE}"
+        )
+    labels[labels == classes] = IGNORE
+    return Scene(image, labels, image_path.stem)
+
+
+def class_pixels(scenes: list[Scene], classes: int) -> NDArray[np.int64]:
+    """Number of pixels of each class."""
+    return np.sum(
+        [np.bincount(s.labels.ravel(), minlength=256)[:classes] for s in scenes], axis=0
+    ).astype(np.int64)
+
+
+class SceneBank:
+    """Training pictures, and for each rare class the pictures that show it."""
+
+    def __init__(self, scenes: list[Scene], rare: tuple[int, ...]) -> None:
+        self.scenes = scenes
+        self.rare = rare
+        self.showing = {label: [s for s in scenes if (s.labels == label).any()] for label in rare}
+
+    def with_class(
+        self, labels: tuple[int, ...], rng: np.random.Generator
+    ) -> tuple[Scene, int] | None:
+        """A picture that shows one of the rare `labels`, and which; None if no picture does."""
+        labels = tuple(label for label in labels if self.showing[label])
+        if not labels:
+            return None
+        label = labels[int(rng.integers(len(labels)))]
+        scenes = self.showing[label]
+        return scenes[int(rng.integers(len(scenes)))], label
