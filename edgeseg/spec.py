@@ -244,8 +244,8 @@ def describe_validation(error: ValidationError, model: type[BaseModel]) -> str:
         else:
             said = item["msg"].removeprefix("Value error, ").replace("Input should", "should")
             problem = _PLAIN_WORDS.get(item["type"], said)
-            got = "" if " got " in problem else f", got {item['input']!r}"
-            parts.append(f"{path}: {problem}{got}")
+            got = "" if not path or " got " in problem else f", got {item['input']!r}"
+            parts.append(f"{path}: {problem}{got}" if path else problem)
     return "; ".join(parts)
 
 

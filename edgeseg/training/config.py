@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from edgeseg.config import assign, load_yaml, parse_assignment
+from edgeseg.errors import ConfigError, near_match
+from edgeseg.labels import CAMVID_NAMES
+from edgeseg.spec import describe_validation
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
-WidthHeight = tuple[int, int]
+Weight = Annotated[float, Field(ge=0.0)]
+Side = Annotated[int, Field(ge=16, le=4096)]
+WidthHeight = tuple[Side, Side]
+Range = tuple[Annotated[float, Field(gt=0.0)], Annotated[float, Field(gt=0.0)]]
+"""Least and greatest value."""
 
 
 class _Frozen(BaseModel):
@@ -20,20 +28,39 @@ class Schedule(_Frozen):
     """What every run has: architecture, seed, length, rate, averaging."""
 
     arch: str
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
     epochs: int = Field(ge=1)
-    warmup_epochs: float = 1.0
-    cooldown_epochs: float = 10.0
-    samples_per_epoch: int = 2400
-    batch_size: int = 16
+    warmup_epochs: Weight = 1.0
+    cooldown_epochs: Weight = 10.0
+    samples_per_epoch: int = Field(default=2400, ge=1)
+    batch_size: int = Field(default=16, ge=1)
     validate_every: int = Field(default=1, ge=1)
-    learning_rate: float = 2e-3
-    backbone_scale: float = 0.5
-    weight_decay: float = 0.01
-    clip_norm: float = 5.0
-    ema_decay: float = 0.998
+    learning_rate: float = Field(default=2e-3, gt=0.0)
+    backbone_scale: Weight = 0.5
+    weight_decay: Weight = 0.01
+    clip_norm: float = Field(default=5.0, gt=0.0)
+    ema_decay: Share = 0.998
     bfloat16: bool = False
     """Mixed precision: twice as fast on a GPU and on CPUs with AVX512-BF16 or AMX, slower else."""
+
+    @model_validator(mode="after")
+    def _has_steps(self) -> Schedule:
+        if self.samples_per_epoch < self.batch_size:
+            raise ValueError(
+                f"samples_per_epoch {self.samples_per_epoch} is less than one batch of "
+                f"{self.batch_size}"
+            )
+        return self
+
+    @property
+    def sizes_met(self) -> tuple[WidthHeight, ...]:
+        """Every picture size the network will see; each is tried before the run starts."""
+        return ()
+
+    @property
+    def score_names(self) -> dict[str, str]:
+        """What a column of the run's log is called in pictures, where that differs."""
+        return {}
 
     def cooling(self, epoch: int) -> bool:
         """Whether `epoch`, counted from 0, lies in the cool-down."""
@@ -61,9 +88,9 @@ class PortraitAugment(_Frozen):
 class PortraitLoss(_Frozen):
     """Weights of the loss terms."""
 
-    edge_weight: float = 3.0
-    dice: float = 1.0
-    coarse: float = 0.3
+    edge_weight: Weight = 3.0
+    dice: Weight = 1.0
+    coarse: Weight = 0.3
     teacher: Share = 0.0
 
 
@@ -71,15 +98,27 @@ class PortraitConfig(Schedule):
     """A portrait run: mixture of sources, square pictures."""
 
     task: Literal["portrait"] = "portrait"
-    sizes: tuple[int, ...] = (160, 192, 224)
-    cooldown_sizes: tuple[int, ...] = (192, 224, 256)
-    validation_size: int = 224
-    mixture: dict[str, float]
+    sizes: tuple[Side, ...] = Field(default=(160, 192, 224), min_length=1)
+    cooldown_sizes: tuple[Side, ...] = Field(default=(192, 224, 256), min_length=1)
+    validation_size: Side = 224
+    mixture: dict[str, Weight] = Field(min_length=1)
     bystander_share: Share = 0.0
     """People smaller than this share of the picture's largest are ignored (instances/ only)."""
     augment: PortraitAugment = PortraitAugment()
     cooldown_augment: PortraitAugment = PortraitAugment()
     loss: PortraitLoss = PortraitLoss()
+
+    @property
+    def sizes_met(self) -> tuple[WidthHeight, ...]:
+        """Squares."""
+        sides = {*self.sizes, *self.cooldown_sizes, self.validation_size}
+        return tuple((side, side) for side in sorted(sides))
+
+    @model_validator(mode="after")
+    def _mixture_has_weight(self) -> PortraitConfig:
+        if not any(self.mixture.values()):
+            raise ValueError("mixture: every share is 0")
+        return self
 
 
 class PhotoConfig(_Frozen):
@@ -94,9 +133,9 @@ class PhotoConfig(_Frozen):
 class SceneAugment(_Frozen):
     """Views of a scene and what is pasted into it."""
 
-    scale: tuple[float, float] = (0.6, 2.0)
+    scale: Range = (0.6, 2.0)
     """Enlargement of the picture before the crop, log-uniform."""
-    aspect: tuple[float, float] = (0.75, 1.25)
+    aspect: Range = (0.75, 1.25)
     """Height against width after the stretch: 0.75 is a 4:3 picture drawn as 16:9."""
     aim: Share = 0.4
     """Crops centred on a pixel of a rare class instead of anywhere."""
@@ -110,10 +149,10 @@ class SceneLoss(_Frozen):
 
     weight_power: Share = 0.4
     """Class weight = (median frequency / frequency) ** power."""
-    hardest: Share = 1.0
+    hardest: float = Field(default=1.0, gt=0.0, le=1.0)
     """Share of the pixels with the highest loss that count (OHEM); 1 counts all."""
-    lovasz: float = 0.3
-    coarse: float = 0.3
+    lovasz: Weight = 0.3
+    coarse: Weight = 0.3
     stride: Literal[1, 2] = 2
     """Labels are compared at every pixel or, four times cheaper, at one of each 2 x 2."""
 
@@ -121,9 +160,11 @@ class SceneLoss(_Frozen):
 class SceneConfig(Schedule):
     """A driving-scene run on a folder of pictures and label pictures."""
 
-    task: Literal["scene"]
+    task: Literal["scene"] = "scene"
     dataset: str = "camvid"
-    classes: int = 11
+    classes: int = Field(default=len(CAMVID_NAMES), ge=2, le=254)
+    class_names: tuple[str, ...] = ()
+    """By label number; empty = CamVid's for that data set, numbers for others."""
     rare: tuple[int, ...] = (2, 6, 7, 9, 10)
     pasted: tuple[int, ...] = (2, 6, 9, 10)
     """Rare classes that are solid objects; a fence shows what is behind it."""
@@ -134,16 +175,69 @@ class SceneConfig(Schedule):
     cooldown_augment: SceneAugment = SceneAugment(scale=(0.75, 1.75), aim=0.25)
     loss: SceneLoss = SceneLoss()
 
+    @model_validator(mode="after")
+    def _classes_agree(self) -> SceneConfig:
+        if self.class_names and len(self.class_names) != self.classes:
+            raise ValueError(
+                f"class_names has {len(self.class_names)} names, classes is {self.classes}"
+            )
+        foreign = [i for i in self.rare if not 0 <= i < self.classes]
+        if foreign:
+            raise ValueError(f"rare: {foreign[0]}, expected 0 to {self.classes - 1}")
+        stray = [i for i in self.pasted if i not in self.rare]
+        if stray:
+            raise ValueError(f"pasted: {stray[0]} is not among rare {list(self.rare)}")
+        return self
 
-TrainConfig = Annotated[PortraitConfig | SceneConfig, Field(discriminator="task")]
-_ANY = TypeAdapter[PortraitConfig | SceneConfig](TrainConfig)
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Name of each class."""
+        if self.class_names:
+            return self.class_names
+        if self.dataset == "camvid" and self.classes == len(CAMVID_NAMES):
+            return CAMVID_NAMES
+        return tuple(f"class {i}" for i in range(self.classes))
+
+    @property
+    def sizes_met(self) -> tuple[WidthHeight, ...]:
+        """Crops and whole pictures."""
+        return tuple(sorted({self.size, self.cooldown_size, self.validation_size}))
+
+    @property
+    def score_names(self) -> dict[str, str]:
+        """Columns of a scene's log are numbered."""
+        return {f"class_{i}": name for i, name in enumerate(self.names)}
 
 
-def parse_config(values: dict[str, object]) -> PortraitConfig | SceneConfig:
-    """The validated settings in `values`; without `task` they are a portrait run's."""
-    return _ANY.validate_python({"task": "portrait"} | values)
+TrainConfig = PortraitConfig | SceneConfig
+CONFIGS: dict[str, type[TrainConfig]] = {"portrait": PortraitConfig, "scene": SceneConfig}
+"""The settings of each task."""
 
 
-def load_config(path: Path) -> PortraitConfig | SceneConfig:
-    """The validated settings of the YAML file at `path`."""
-    return parse_config(yaml.safe_load(path.read_text(encoding="utf-8")))
+def parse_config(values: dict[str, Any], *, where: str = "configuration") -> TrainConfig:
+    """The validated settings in `values`; without `task` they are a portrait run's.
+
+    Raises: ConfigError listing every problem with its path.
+    """
+    task = values.get("task", "portrait")
+    if task not in CONFIGS:
+        known = list(CONFIGS)
+        hint = near_match(str(task), known)
+        raise ConfigError(f"{where}: task: expected {' or '.join(known)}, got {task!r}{hint}")
+    kind = CONFIGS[task]
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(f"{where}: {describe_validation(error, kind)}") from error
+
+
+def load_config(path: Path, changes: list[str] | None = None) -> TrainConfig:
+    """The settings of the YAML file at `path`, with `changes` such as `loss.lovasz=0.5` made.
+
+    Raises: ConfigError for a file that cannot be read and for every unknown or wrong setting.
+    """
+    values = load_yaml(path)
+    for change in changes or []:
+        keys, value = parse_assignment(change)
+        assign(values, keys, value, where=f"--set {change}")
+    return parse_config(values, where=str(path))

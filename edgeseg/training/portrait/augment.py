@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.training.config import PortraitAugment
-from edgeseg.training.portrait.datasets import NO_PERSON, Sample, SampleBank
 from edgeseg.training.photometric import change_photo, change_tone
+from edgeseg.training.portrait.datasets import NO_PERSON, Sample, SampleBank
 from edgeseg.training.portrait.views import (
     far_view,
     keep_inside,
