@@ -28,20 +28,23 @@ def confusion_counts(
 
 def iou_per_class(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     """Intersection over union of each class; NaN for a class neither present nor predicted."""
-    hit = np.diag(counts).astype(np.float64)
-    union = counts.sum(axis=0) + counts.sum(axis=1) - hit
-    iou = np.full(len(hit), np.nan)
-    np.divide(hit, union, out=iou, where=union > 0)
-    return iou
+    hit = np.diag(counts)
+    return _share(hit, counts.sum(axis=0) + counts.sum(axis=1) - hit)
 
 
 def dice_per_class(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     """Dice (F1) of each class; NaN for a class neither present nor predicted."""
-    hit = np.diag(counts).astype(np.float64)
-    total = (counts.sum(axis=0) + counts.sum(axis=1)).astype(np.float64)
-    dice = np.full(len(hit), np.nan)
-    np.divide(2.0 * hit, total, out=dice, where=total > 0)
-    return dice
+    return _share(2 * np.diag(counts), counts.sum(axis=0) + counts.sum(axis=1))
+
+
+def precision_per_class(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Share of the pixels called a class that are it; NaN for a class never predicted."""
+    return _share(np.diag(counts), counts.sum(axis=0))
+
+
+def recall_per_class(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Share of a class's pixels that were found; NaN for a class that never occurs."""
+    return _share(np.diag(counts), counts.sum(axis=1))
 
 
 def mean_iou(counts: NDArray[np.int64]) -> float:
@@ -54,6 +57,12 @@ def pixel_accuracy(counts: NDArray[np.int64]) -> float:
     """Share of scored pixels with the right class."""
     total = int(counts.sum())
     return float(np.trace(counts) / total) if total else float("nan")
+
+
+def _share(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
+    share = np.full(len(part), np.nan)
+    np.divide(part, whole, out=share, where=whole > 0)
+    return share
 
 
 @dataclass(frozen=True)
@@ -110,14 +119,46 @@ def boundary_counts(
 
     Boundary pixels inside or next to ignored truth are not counted.
     """
-    if tolerance_px is None:
-        tolerance_px = boundary_tolerance_px(*truth.shape)
-    side = 2 * tolerance_px + 1
+    ignored = cv2.dilate(src=(truth == IGNORE).astype(np.uint8), kernel=_SQUARE).astype(bool)
+    return _matched(predicted == label, truth == label, ignored, _reach(truth, tolerance_px))
+
+
+def boundary_counts_per_class(
+    predicted: NDArray[np.uint8],
+    truth: NDArray[np.uint8],
+    classes: int,
+    *,
+    tolerance_px: int | None = None,
+) -> list[BoundaryCounts]:
+    """`boundary_counts` of each class; absent classes cost nothing, small ones little."""
+    reach = _reach(truth, tolerance_px)
+    ignored = cv2.dilate(src=(truth == IGNORE).astype(np.uint8), kernel=_SQUARE).astype(bool)
+    found = []
+    for label in range(classes):
+        ours, theirs = predicted == label, truth == label
+        left, top, width, height = cv2.boundingRect(array=(ours | theirs).view(np.uint8))
+        rows = slice(max(top - reach - 1, 0), top + height + reach + 1)
+        columns = slice(max(left - reach - 1, 0), left + width + reach + 1)
+        part = (rows, columns)
+        found.append(
+            _matched(ours[part], theirs[part], ignored[part], reach) if width else BoundaryCounts()
+        )
+    return found
+
+
+_SQUARE = np.ones((3, 3), np.uint8)
+
+
+def _reach(truth: NDArray[np.uint8], tolerance_px: int | None) -> int:
+    return boundary_tolerance_px(*truth.shape) if tolerance_px is None else tolerance_px
+
+
+def _matched(
+    predicted: NDArray[np.bool_], truth: NDArray[np.bool_], ignored: NDArray[np.bool_], reach: int
+) -> BoundaryCounts:
+    side = 2 * reach + 1
     disc = cv2.getStructuringElement(shape=cv2.MORPH_ELLIPSE, ksize=(side, side))
-    square = np.ones((3, 3), np.uint8)
-    ignored = cv2.dilate(src=(truth == IGNORE).astype(np.uint8), kernel=square).astype(bool)
-    ours = mask_boundary(predicted == label) & ~ignored
-    theirs = mask_boundary(truth == label) & ~ignored
+    ours, theirs = mask_boundary(predicted) & ~ignored, mask_boundary(truth) & ~ignored
     near_ours = cv2.dilate(src=ours.astype(np.uint8), kernel=disc).astype(bool)
     near_theirs = cv2.dilate(src=theirs.astype(np.uint8), kernel=disc).astype(bool)
     return BoundaryCounts(
