@@ -11,6 +11,7 @@ from edgeseg.models.deeplabv3plus import DeepLabV3Plus
 from edgeseg.models.edge_sinet import EdgeSINet
 from edgeseg.models.icnet import ICNet
 from edgeseg.models.portrait import PortraitNet
+from edgeseg.models.yolact import Yolact
 
 
 class Segmenter(Protocol):
@@ -30,6 +31,7 @@ ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {
     "portrait-sinet": EdgeSINet,
     "driving": lambda: DeepLabV3Plus(CAMVID_CLASSES),
     "driving-icnet": lambda: ICNet(CAMVID_CLASSES),
+    "instances": lambda: Yolact(2),
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
@@ -25,3 +25,23 @@ def shuffled_batches(
             order += rng.permutation(items).tolist()
         yield order[:batch_size]
         order = order[batch_size:]
+
+
+def balanced_order(
+    mixture: Mapping[str, float], count: int, rng: np.random.Generator
+) -> list[str]:
+    """`count` names in random order, each as often as its share of `mixture` says."""
+    names = sorted(mixture)
+    shares = np.array([mixture[name] for name in names], np.float64)
+    shares = shares / shares.sum() * count
+    quota = np.floor(shares).astype(int)
+    short = count - int(quota.sum())
+    quota[np.argsort(quota - shares, kind="stable")[:short]] += 1
+    order = [name for name, n in zip(names, quota, strict=True) for _ in range(n)]
+    return [order[i] for i in rng.permutation(count)]
+
+
+def in_batches(items: list[str], batch_size: int) -> Iterator[list[str]]:
+    """Consecutive full batches of `items`; a shorter rest is dropped."""
+    for start in range(0, len(items) - batch_size + 1, batch_size):
+        yield items[start : start + batch_size]

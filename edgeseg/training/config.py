@@ -209,8 +209,57 @@ class SceneConfig(Schedule):
         return {f"class_{i}": name for i, name in enumerate(self.names)}
 
 
-TrainConfig = PortraitConfig | SceneConfig
-CONFIGS: dict[str, type[TrainConfig]] = {"portrait": PortraitConfig, "scene": SceneConfig}
+class InstanceAugment(_Frozen):
+    """Views of a picture and what is pasted into it."""
+
+    scale: Range = (0.5, 1.25)
+    """Side of the part seen against the picture's, log-uniform: below 1 zooms in."""
+    aspect: Range = (0.6, 1.5)
+    """Width against height of the part seen, relative to the picture's."""
+    paste: Share = 0.5
+    most_pasted: int = Field(default=4, ge=1, le=50)
+    photo: PhotoConfig = PhotoConfig()
+
+
+class InstanceLoss(_Frozen):
+    """Weights of YOLACT's terms (Bolya et al. 2019, sec. 3.4, and yolact `config.py`)."""
+
+    classes: Weight = 1.0
+    box: Weight = 1.5
+    mask: Weight = 6.125
+    semantic: Weight = 1.0
+    most_masks: int = Field(default=60, ge=1)
+    """Positive anchors per picture whose masks are compared; the others count as their mean."""
+
+
+class InstanceConfig(Schedule):
+    """An instance run: people and cars from several sources, some only partly labelled."""
+
+    task: Literal["instance"] = "instance"
+    classes: tuple[str, ...] = ("person", "car")
+    similar: tuple[str, ...] = ("truck", "bus")
+    """Categories that are neither objects nor background."""
+    mixture: dict[str, Weight] = Field(min_length=1)
+    pasted_people: tuple[str, ...] = ("ccp", "vik")
+    size: WidthHeight = (320, 256)
+    cooldown_size: WidthHeight = (416, 320)
+    validation_size: WidthHeight = (416, 320)
+    chosen_by: tuple[str, ...] = ("pennfudan_person", "carparts_derived_car")
+    augment: InstanceAugment = InstanceAugment()
+    loss: InstanceLoss = InstanceLoss()
+
+    @property
+    def sizes_met(self) -> tuple[WidthHeight, ...]:
+        """Training and whole pictures."""
+        return tuple(sorted({self.size, self.cooldown_size, self.validation_size}))
+
+
+TrainConfig = PortraitConfig | SceneConfig | InstanceConfig
+CONFIGS: dict[str, type[TrainConfig]] = {
+    "portrait": PortraitConfig,
+    "scene": SceneConfig,
+    "instance": InstanceConfig,
+}
 """The settings of each task."""
 
 

@@ -1,0 +1,169 @@
+"""Pictures with objects: a map of object numbers, the class of each, and what was labelled at all.
+
+Folder layout: `<data>/instances/<split>/{images,instances.json}` (COCO format, uncompressed RLE;
+`labelled_categories` per image: "all", a list of category ids, or [] for one object alone);
+`<data>/portrait/train` for people to cut out; `<data>/camvid/train` for streets.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeseg.ops.metrics import IGNORE
+from edgeseg.training.pictures import decode_rle, read_labels, read_rgb
+
+MOST_OBJECTS = 250
+_CAMVID = {"car": 8, "person": 9, "rider": 10}
+_LEAST_PX = 60
+_CAR_FILL, _PERSON_FILL = 0.62, 0.4
+_CAR_ASPECT, _PERSON_ASPECT = (0.55, 2.4), (0.22, 0.62)
+
+
+@dataclass(frozen=True)
+class ObjectPicture:
+    """One picture and its objects.
+
+    image: RGB uint8 [H, W, 3]. ids: uint8 [H, W], 0 nothing, k the object of class
+    `classes[k - 1]`, 255 do not judge. labelled: by class, whether every object of it is in `ids`.
+    near_only: nothing is known far from the objects.
+    """
+
+    image: NDArray[np.uint8]
+    ids: NDArray[np.uint8]
+    classes: tuple[int, ...]
+    labelled: tuple[bool, ...]
+    near_only: bool
+    source: str
+
+
+def load_objects(folder: Path, classes: Sequence[str], *, similar: Sequence[str]) -> list[ObjectPicture]:
+    """The pictures of a COCO folder; objects named in `similar`, and crowds, are not judged."""
+    index = json.loads((folder / "instances.json").read_text(encoding="utf-8"))
+    names = {category["id"]: category["name"] for category in index["categories"]}
+    by_image: dict[int, list[dict[str, Any]]] = {}
+    for annotation in index["annotations"]:
+        by_image.setdefault(annotation["image_id"], []).append(annotation)
+    pictures = []
+    for entry in index["images"]:
+        image = read_rgb(folder / "images" / entry["file_name"])
+        known = entry["labelled_categories"]
+        labelled_names = set(classes) if known == "all" else {names[i] for i in known}
+        found = by_image.get(entry["id"], [])
+        own = {names[a["category_id"]] for a in found}
+        ids, numbers = _object_map(found, names, classes, similar, image.shape[:2])
+        labelled = tuple(name in (labelled_names or own) for name in classes)
+        pictures.append(
+            ObjectPicture(image, ids, numbers, labelled, known == [], entry["source"])
+        )
+    return pictures
+
+
+def _object_map(
+    annotations: list[dict[str, Any]],
+    names: dict[int, str],
+    classes: Sequence[str],
+    similar: Sequence[str],
+    shape: tuple[int, ...],
+) -> tuple[NDArray[np.uint8], tuple[int, ...]]:
+    """Object numbers [H, W] and their classes; small objects lie on top of large ones."""
+    ids = np.zeros(shape, np.uint8)
+    numbers: list[int] = []
+    for annotation in sorted(annotations, key=lambda a: (not a["iscrowd"], -a["area"])):
+        name = names[annotation["category_id"]]
+        if name not in classes and name not in similar:
+            continue
+        mask = decode_rle(annotation["segmentation"])
+        if annotation["iscrowd"] or name in similar or len(numbers) == MOST_OBJECTS:
+            ids[mask] = IGNORE
+        else:
+            numbers.append(list(classes).index(name))
+            ids[mask] = len(numbers)
+    return ids, tuple(numbers)
+
+
+def load_streets(data: Path, classes: Sequence[str]) -> list[ObjectPicture]:
+    """CamVid's training pictures: compact blobs of cars and people as objects, the rest unjudged.
+
+    The labels do not tell neighbours apart, so only blobs with a single object's shape count.
+    """
+    folder = data / "camvid" / "train"
+    images = {path.stem: path for path in (folder / "images").iterdir()}
+    pictures = []
+    for path in sorted((folder / "labels").glob("*.png")):
+        labels = read_labels(path)
+        ids = np.where(np.isin(labels, list(_CAMVID.values())), IGNORE, 0).astype(np.uint8)
+        numbers: list[int] = []
+        for name in ("car", "person"):
+            for blob in _single_objects(labels == _CAMVID[name], person=name == "person"):
+                numbers.append(list(classes).index(name))
+                ids[blob] = len(numbers)
+        labelled = (True,) * len(classes)
+        pictures.append(
+            ObjectPicture(read_rgb(images[path.stem]), ids, tuple(numbers), labelled, False, "street")
+        )
+    return pictures
+
+
+def _single_objects(mask: NDArray[np.bool_], *, person: bool) -> list[NDArray[np.bool_]]:
+    """Connected blobs that fill their box, and are as wide as tall, as one object does."""
+    aspects = _PERSON_ASPECT if person else _CAR_ASPECT
+    fill = _PERSON_FILL if person else _CAR_FILL
+    count, numbers, stats, _ = cv2.connectedComponentsWithStats(image=mask.astype(np.uint8))
+    blobs = []
+    for i in range(1, count):
+        _, _, width, height, area = stats[i]
+        single = aspects[0] <= width / height <= aspects[1] and area >= fill * width * height
+        if area >= _LEAST_PX and single:
+            blobs.append(numbers == i)
+    return blobs
+
+
+@dataclass(frozen=True)
+class CutOut:
+    """An object without its surroundings: RGB uint8 [h, w, 3], mask uint8 [h, w] 0/255, class."""
+
+    image: NDArray[np.uint8]
+    mask: NDArray[np.uint8]
+    number: int
+
+
+def cut_outs(pictures: Sequence[ObjectPicture], *, least_px: int = 1500) -> list[CutOut]:
+    """Every object of at least `least_px` pixels that does not touch its picture's border."""
+    found = []
+    for picture in pictures:
+        for k, number in enumerate(picture.classes, start=1):
+            mask = picture.ids == k
+            if mask.sum() >= least_px and not _touches_border(mask):
+                found.append(_cut_out(picture.image, mask, number))
+    return found
+
+
+def portrait_cut_outs(data: Path, number: int, *, sources: Sequence[str]) -> list[CutOut]:
+    """The people of `<data>/portrait/train` from `sources`, as class `number`."""
+    folder = data / "portrait" / "train"
+    images = {path.stem: path for path in (folder / "images").iterdir()}
+    found = []
+    for path in sorted((folder / "masks").glob("*.png")):
+        if path.stem.split("_")[0] in sources:
+            mask = read_labels(path) != 0
+            if mask.any():
+                found.append(_cut_out(read_rgb(images[path.stem]), mask, number))
+    return found
+
+
+def _touches_border(mask: NDArray[np.bool_]) -> bool:
+    return bool(mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any())
+
+
+def _cut_out(image: NDArray[np.uint8], mask: NDArray[np.bool_], number: int) -> CutOut:
+    x, y, w, h = cv2.boundingRect(array=mask.astype(np.uint8))
+    window = (slice(y, y + h), slice(x, x + w))
+    return CutOut(image[window].copy(), mask[window].astype(np.uint8) * 255, number)
