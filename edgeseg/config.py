@@ -161,8 +161,8 @@ def rebase(tree: dict[str, Any], folder: Path) -> dict[str, Any]:
             part[key] = change(part[key])
 
     def sink(text: str) -> str:
-        scheme, colon, rest = text.partition("masks:")
-        return f"masks:{at(rest)}" if colon and not scheme else at(text)
+        scheme = next((s for s in ("masks:", "csv:", "coco:") if text.startswith(s)), "")
+        return scheme + at(text.removeprefix(scheme))
 
     def at(text: str) -> str:
         return _from_folder(text, folder)

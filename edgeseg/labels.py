@@ -44,6 +44,11 @@ class LabelSet:
     def __len__(self) -> int:
         return len(self.names)
 
+    def numbers(self, names: Sequence[str]) -> tuple[int, ...]:
+        """Numbers of the classes with these names, in any case; unknown names are left out."""
+        wanted = {name.lower() for name in names}
+        return tuple(i for i, name in enumerate(self.names) if name.lower() in wanted)
+
     def people(self) -> tuple[int, ...]:
         """Numbers of the classes that show people."""
         return tuple(i for i, name in enumerate(self.names) if name.lower() in PEOPLE)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -134,18 +134,22 @@ class Smoother(Protocol):
     def reset(self) -> None: ...
 
 
+Hides = Literal["nothing", "background", "objects"]
+"""What an effect keeps from being seen: the surroundings of the chosen classes, or these."""
+
+
 class Effect(Protocol):
     """Draws a frame and its result into ``out``; thread-safe, no memory of earlier frames.
 
     ``out`` has ``output_size(frame.size)`` and, if ``alpha``, an alpha plane; every pixel of it
-    is written. ``result`` None means that there is no valid mask: an effect that
-    ``hides_background`` then treats the whole picture as background.
+    is written. ``result`` None means that there is no valid mask: an effect that hides anything
+    then hides the whole picture.
     """
 
     @property
     def name(self) -> str: ...
     @property
-    def hides_background(self) -> bool: ...
+    def hides(self) -> Hides: ...
     @property
     def alpha(self) -> bool: ...
     def output_size(self, size: Size) -> Size: ...

@@ -10,7 +10,7 @@ from fractions import Fraction
 import numpy as np
 
 from edgeseg.ops.planes import copy_planes
-from edgeseg.protocols import StageTimer
+from edgeseg.protocols import Hides, StageTimer
 from edgeseg.types import (
     Frame,
     Geometry,
@@ -130,7 +130,7 @@ class FunctionEffect:
     """Copies the frame after calling a function with it."""
 
     name = "copy"
-    hides_background = False
+    hides: Hides = "nothing"
     alpha = False
 
     def __init__(self, work: Callable[[Frame], None] = lambda frame: None) -> None:

@@ -15,6 +15,7 @@ from edgeseg.errors import ConfigError
 from edgeseg.ops.draw import crop, fill
 from edgeseg.ops.image import shrink
 from edgeseg.ops.planes import color_to_yuv, copy_planes, rgb_to_yuv_matrix
+from edgeseg.protocols import Hides
 from edgeseg.types import U8, ColorSpace, Frame, Planes, Rect, Result, Size
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -31,7 +32,7 @@ class Color:
     """The person on one colour."""
 
     name = "color"
-    hides_background = True
+    hides: Hides = "background"
     alpha = False
 
     def __init__(self, config: EffectConfig, rgb: tuple[int, int, int]) -> None:
@@ -53,7 +54,7 @@ class Replace:
     """The person in front of an image or a video."""
 
     name = "replace"
-    hides_background = True
+    hides: Hides = "background"
     alpha = False
 
     def __init__(self, config: EffectConfig, backdrop: Backdrop) -> None:

@@ -10,6 +10,7 @@ from edgeseg.effects.cutter import Cutter
 from edgeseg.ops.draw import blend_planes, enlarge, shrink_planes, small_grid, spread, sure
 from edgeseg.ops.image import shrink
 from edgeseg.ops.masks import Alpha
+from edgeseg.protocols import Hides
 from edgeseg.types import U8, Frame, Planes, Result, Size
 
 DEFAULT_STRENGTH = 0.6
@@ -25,7 +26,7 @@ class Blur:
     """
 
     name = "blur"
-    hides_background = True
+    hides: Hides = "background"
     alpha = False
 
     def __init__(self, config: EffectConfig, strength: float = DEFAULT_STRENGTH) -> None:

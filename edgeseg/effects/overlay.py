@@ -9,6 +9,7 @@ from edgeseg.effects.cutter import Cutter
 from edgeseg.ops.draw import crop, outline, person_box
 from edgeseg.ops.planes import color_to_yuv, copy_planes
 from edgeseg.ops.scratch import Scratch
+from edgeseg.protocols import Hides
 from edgeseg.types import U8, Frame, Planes, Result, Size
 
 DEFAULT_OPACITY = 0.4
@@ -26,7 +27,7 @@ class Overlay:
     """
 
     name = "overlay"
-    hides_background = False
+    hides: Hides = "nothing"
     alpha = False
 
     def __init__(self, config: EffectConfig, opacity: float = DEFAULT_OPACITY) -> None:

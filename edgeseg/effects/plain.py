@@ -6,7 +6,7 @@ import numpy as np
 
 from edgeseg.ops.planes import copy_planes
 from edgeseg.ops.scratch import Scratch
-from edgeseg.protocols import Effect
+from edgeseg.protocols import Effect, Hides
 from edgeseg.types import Frame, Planes, Result, Size
 
 
@@ -14,7 +14,7 @@ class Plain:
     """The picture as it came."""
 
     name = "none"
-    hides_background = False
+    hides: Hides = "nothing"
     alpha = False
 
     def output_size(self, size: Size) -> Size:
@@ -29,7 +29,7 @@ class SideBySide:
     """The picture as it came on the left, another effect's on the right."""
 
     name = "side-by-side"
-    hides_background = False  # the left half shows everything
+    hides: Hides = "nothing"  # the left half shows everything
 
     def __init__(self, effect: Effect) -> None:
         self._effect = effect

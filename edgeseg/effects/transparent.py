@@ -8,6 +8,7 @@ from edgeseg.config import EffectConfig
 from edgeseg.effects.cutter import Cutter
 from edgeseg.ops.draw import fill
 from edgeseg.ops.planes import color_to_yuv
+from edgeseg.protocols import Hides
 from edgeseg.types import Frame, Planes, Result, Size
 
 
@@ -15,7 +16,7 @@ class Transparent:
     """Straight alpha: the person's own colours, black where nothing of the person is."""
 
     name = "alpha"
-    hides_background = True
+    hides: Hides = "background"
     alpha = True
 
     def __init__(self, config: EffectConfig) -> None:

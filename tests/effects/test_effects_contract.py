@@ -61,7 +61,7 @@ def test_the_cases_name_every_effect() -> None:
 def test_says_what_it_is(case: str, make: Make) -> None:
     effect = make(case)
     assert effect.name == case.partition("=")[0]
-    assert effect.hides_background == (case in COVERING)
+    assert effect.hides == ("background" if case in COVERING else "nothing")
     assert effect.alpha == case.endswith("alpha")
 
 
