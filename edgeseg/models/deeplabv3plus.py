@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from edgeseg.models.layers import SeparableConv, conv_bn_relu, resized_like
@@ -35,7 +36,7 @@ class ImagePooling(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map [N, in, H, W] to [N, out, H, W], constant over each picture."""
         mean: Tensor = self.project(x.mean(dim=(2, 3), keepdim=True))
-        return mean.expand(-1, -1, x.shape[2], x.shape[3])
+        return F.interpolate(mean, (int(x.shape[2]), int(x.shape[3])), mode="nearest")
 
 
 class SeparableAspp(nn.Module):

@@ -1,7 +1,9 @@
 """A trained network as one ONNX file that carries its own recipe (`ModelSpec`).
 
-The file takes uint8 NHWC RGB and gives a person probability: normalisation, batch norms and the
-sigmoid are inside. Scaling is folded into the first convolution, so only a subtraction remains.
+The file takes uint8 NHWC RGB: normalisation and batch norms are inside. Scaling is folded into the
+convolutions that see the picture, so only a subtraction remains. What it gives depends on the
+recipe's head: `person` a probability, `semantic` class scores at the network's own resolution,
+`yolact` boxes, scores, coefficients and prototypes.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import io
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
@@ -19,8 +22,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgeseg.errors import ModelError
-from edgeseg.spec import METADATA_KEY, ModelSpec
+from edgeseg.errors import ModelError, SpecMismatch
+from edgeseg.models.half_weights import round_weights, store_as_half
+from edgeseg.models.static_shapes import write_sizes
+from edgeseg.spec import METADATA_KEY, Head, ModelSpec
 
 OPSET = 17
 INPUT, OUTPUT = "image", "person"
@@ -29,6 +34,20 @@ UNIT_MEAN, UNIT_SCALE = (127.5, 127.5, 127.5), (2 / 255, 2 / 255, 2 / 255)
 
 Triple = tuple[float, float, float]
 Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+
+
+def _finest(outputs: Any) -> Tensor:
+    """The logits themselves, or the first of a list."""
+    finest: Tensor = outputs[0] if isinstance(outputs, list | tuple) else outputs
+    return finest
+
+
+FINISHES: dict[Head, Callable[[Any], tuple[Tensor, ...]]] = {
+    "person": lambda outputs: (torch.sigmoid(_finest(outputs)),),
+    "semantic": lambda outputs: (_finest(outputs),),
+    "yolact": tuple,
+}
+"""What a file gives of what its network gives, by head."""
 
 
 def fold_batch_norms(module: nn.Module) -> None:
@@ -45,7 +64,7 @@ def fold_batch_norms(module: nn.Module) -> None:
 
 
 class Deployed(nn.Module):
-    """`network` from pixels to probability; a folded copy, the original stays as it was."""
+    """`network` from pixels to its head's outputs; a folded copy, the original is untouched."""
 
     mean: Tensor
 
@@ -53,39 +72,67 @@ class Deployed(nn.Module):
         self,
         network: nn.Module,
         *,
+        head: Head = "person",
         mean: Triple = UNIT_MEAN,
         scale: Triple = UNIT_SCALE,
         reverse_channels: bool = False,
+        half_weights: bool = False,
     ) -> None:
         """Prepare `network` for pixels, which it wants as (pixel - mean) * scale.
 
         Args:
-            network: gives logits [N, 1, h, w] or a list of them, finest first.
+            network: gives what `FINISHES[head]` takes: logits [N, C, h, w] or a list of them,
+                finest first, or a tuple of outputs. Every convolution of three input channels must
+                see the picture itself, at any resolution.
+            head: what the file gives.
             mean: in the network's channel order, pixels 0..255.
             scale: in the network's channel order.
             reverse_channels: the network wants BGR; the deployed input is RGB all the same.
+            half_weights: large weights are rounded to float16, to be stored in half the space.
         """
         super().__init__()
+        self.finish = FINISHES[head]
         self.network = copy.deepcopy(network).eval()
         fold_batch_norms(self.network)
-        stem = next(m for m in self.network.modules() if isinstance(m, nn.Conv2d))
         with torch.no_grad():
-            stem.weight *= torch.tensor(scale)[None, :, None, None]
-            if reverse_channels:
-                stem.weight.copy_(stem.weight.flip(1))
-                mean = mean[::-1]
+            for stem in _stems(self.network):
+                stem.weight *= torch.tensor(scale)[None, :, None, None]
+                if reverse_channels:
+                    stem.weight.copy_(stem.weight.flip(1))
+        if reverse_channels:
+            mean = mean[::-1]
         self.register_buffer("mean", torch.tensor(mean)[None, :, None, None])
+        self.half_weights = half_weights
+        if half_weights:
+            round_weights(self.network)
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Map uint8 [1, H, W, 3] to float32 probability [1, 1, h, w]."""
-        logits = self.network(image.permute(0, 3, 1, 2).float() - self.mean)
-        return torch.sigmoid(logits[0] if isinstance(logits, list) else logits)
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Map uint8 [1, H, W, 3] to the head's float32 outputs."""
+        return self.finish(self.network(image.permute(0, 3, 1, 2).float() - self.mean))
 
 
-def onnx_graph(deployed: Deployed, *, height: int, width: int) -> onnx.ModelProto:
-    """The checked ONNX graph of `deployed` for one picture of a fixed size."""
+def _stems(network: nn.Module) -> list[nn.Conv2d]:
+    """The convolutions that see the picture: those of three input channels."""
+    convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
+    return [m for m in convolutions if m.in_channels == 3]
+
+
+def onnx_graph(
+    deployed: Deployed, *, height: int, width: int, outputs: tuple[str, ...] = (OUTPUT,)
+) -> onnx.ModelProto:
+    """The checked ONNX graph of `deployed` for one picture of a fixed size, `outputs` named.
+
+    Raises: SpecMismatch when the network gives more or fewer outputs than there are names.
+    """
     buffer = io.BytesIO()
     example = torch.zeros((1, height, width, 3), dtype=torch.uint8)
+    with torch.inference_mode():
+        given = len(deployed.eval()(example))
+    if given != len(outputs):
+        raise SpecMismatch(
+            f"the card names {len(outputs)} outputs ({', '.join(outputs)}), the network gives "
+            f"{given}"
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter announces its successor
         torch.onnx.export(
@@ -94,11 +141,14 @@ def onnx_graph(deployed: Deployed, *, height: int, width: int) -> onnx.ModelProt
             buffer,
             opset_version=OPSET,
             input_names=[INPUT],
-            output_names=[OUTPUT],
+            output_names=list(outputs),
             dynamo=False,
         )
     model = onnx.load_model_from_string(buffer.getvalue())
     model.producer_name, model.producer_version = "edgeseg", ""
+    write_sizes(model)
+    if deployed.half_weights:
+        store_as_half(model)
     onnx.checker.check_model(model, full_check=True)
     return model
 
@@ -121,18 +171,35 @@ def onnx_predictor(model: bytes | str) -> Predict:
     return predict
 
 
-def parity(deployed: Deployed, model: onnx.ModelProto, *, pictures: int = 4) -> float:
-    """Largest difference in probability between PyTorch and ONNX Runtime on random pictures."""
+class Difference(NamedTuple):
+    """Of one output: largest absolute difference, and largest absolute value."""
+
+    worst: float = 0.0
+    largest: float = 0.0
+
+    @property
+    def relative(self) -> float:
+        """The difference as a share of the largest value, or of 1 where all values are smaller."""
+        return self.worst / max(1.0, self.largest)
+
+
+def parity(
+    deployed: Deployed, model: onnx.ModelProto, *, pictures: int = 4
+) -> dict[str, Difference]:
+    """How far PyTorch and ONNX Runtime differ on random pictures, by output name."""
     shape = [d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim][1:]
-    predict = onnx_predictor(model.SerializeToString())
+    session = open_session(model.SerializeToString())
+    found = {output.name: Difference() for output in session.get_outputs()}
     rng = np.random.default_rng(0)
-    worst = 0.0
     for _ in range(pictures):
-        image = rng.integers(0, 256, shape, np.uint8)
+        image = rng.integers(0, 256, (1, *shape), np.uint8)
         with torch.inference_mode():
-            expected = deployed(torch.from_numpy(image)[None])[0, 0].numpy()
-        worst = max(worst, float(np.abs(expected - predict(image)).max()))
-    return worst
+            expected = deployed(torch.from_numpy(image))
+        given = session.run(list(found), {INPUT: image})
+        for name, ours, theirs in zip(found, expected, given, strict=True):
+            worst = max(found[name].worst, float(np.abs(ours.numpy() - theirs).max()))
+            found[name] = Difference(worst, max(found[name].largest, float(ours.abs().max())))
+    return found
 
 
 def write_model(
@@ -140,19 +207,29 @@ def write_model(
 ) -> ModelSpec:
     """Write `deployed` to `path` with `spec` inside; returns the spec with the parity measured.
 
-    Raises: ModelError when ONNX Runtime and PyTorch differ by more than `tolerance`.
+    The outputs are named, in the order the network gives them, as in `spec.outputs`.
+
+    Raises:
+        ModelError: ONNX Runtime and PyTorch differ by more than `tolerance` (of the output's
+            largest value if that is above 1).
+        SpecMismatch: the network gives another number of outputs.
     """
+    names = tuple(output.name for output in spec.outputs)
     size = spec.input.size
-    model = onnx_graph(deployed, height=size.height, width=size.width)
-    worst = parity(deployed, model)
-    if worst > tolerance:
-        raise ModelError(
-            f"{path}: ONNX Runtime differs from PyTorch by {worst:.2g}, allowed {tolerance:.2g}; "
-            "the file was not written"
-        )
+    model = onnx_graph(deployed, height=size.height, width=size.width, outputs=names)
+    found = parity(deployed, model)
+    for name, difference in found.items():
+        if not difference.relative <= tolerance:
+            raise ModelError(
+                f"{path}: {name}: ONNX Runtime differs from PyTorch by {difference.relative:.2g}, "
+                f"allowed {tolerance:.2g}; the file was not written"
+            )
     # Two digits: the last ones depend on the processor and would make every export different.
-    measured = {"onnx_max_abs_difference": float(f"{worst:.1e}")}
-    spec = spec.model_copy(update={"metrics": dict(spec.metrics) | measured})
+    rounded = {name: float(f"{difference.worst:.1e}") for name, difference in found.items()}
+    stated = rounded if len(rounded) > 1 else rounded[names[0]]
+    spec = spec.model_copy(
+        update={"metrics": dict(spec.metrics) | {"onnx_max_abs_difference": stated}}
+    )
     onnx.helper.set_model_props(model, {METADATA_KEY: spec.to_json()})
     path.write_bytes(model.SerializeToString(deterministic=True))
     return spec

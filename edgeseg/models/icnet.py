@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -26,11 +27,11 @@ MEDIUM_BLOCK, DEEP_BLOCK = 6, 17
 
 def pooling_matrix(inputs: int, bins: int) -> Tensor:
     """Rows [bins, inputs] that average the cells of adaptive pooling, which ONNX cannot express."""
-    matrix = torch.zeros(bins, inputs)
+    matrix = np.zeros((bins, inputs), np.float32)  # numpy: a constant to an export, no subgraph
     for row in range(bins):
         start, stop = row * inputs // bins, -(-(row + 1) * inputs // bins)
         matrix[row, start:stop] = 1.0 / (stop - start)
-    return matrix
+    return torch.from_numpy(matrix)
 
 
 class PyramidPooling(nn.Module):
@@ -43,8 +44,8 @@ class PyramidPooling(nn.Module):
         """Same shape as `x` [N, C, H, W]."""
         y = x
         for bins in BINS:
-            rows = pooling_matrix(x.shape[2], bins).to(x)
-            columns = pooling_matrix(x.shape[3], bins).to(x)
+            rows = pooling_matrix(int(x.shape[2]), bins).to(x)
+            columns = pooling_matrix(int(x.shape[3]), bins).to(x)
             y = y + resized_like(rows @ x @ columns.T, x)
         return y
 

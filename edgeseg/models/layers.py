@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class AtrousDepthwise(nn.Conv2d):
-    """Depthwise 3x3 with dilation; in training it is computed on the `dilation` ** 2 subsampled maps.
+    """Depthwise 3x3 with dilation; in training computed on the `dilation` ** 2 subsampled maps.
 
     Both ways give the same numbers. A dilated depthwise gradient is 15 times slower on a CPU than
     a plain one (PyTorch 2.13), and a plain one is all that the subsampled maps need. With larger
@@ -113,4 +113,6 @@ def upsample2(x: Tensor) -> Tensor:
 
 def resized_like(x: Tensor, reference: Tensor) -> Tensor:
     """`x` at the height and width of `reference`, bilinear with half-pixel centres."""
-    return F.interpolate(x, reference.shape[-2:], mode="bilinear", align_corners=False)
+    # As plain numbers, which an export writes as constants instead of a subgraph about shapes.
+    size = (int(reference.shape[-2]), int(reference.shape[-1]))
+    return F.interpolate(x, size, mode="bilinear", align_corners=False)
