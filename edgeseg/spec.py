@@ -12,9 +12,11 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from edgeseg.errors import ModelError, near_match
+from edgeseg.errors import ModelError
 from edgeseg.labels import RGB, LabelSet, label_set
 from edgeseg.types import Size
+from edgeseg.validation import describe_validation as describe_validation
+from edgeseg.validation import one_line as one_line
 
 METADATA_KEY = "edgeseg.spec"
 SCHEMA = 1
@@ -42,6 +44,11 @@ MEANINGS: dict[Head, tuple[Meaning, ...]] = {
 }
 """The outputs a head needs, each named once; ``binary`` has one or more, a class each."""
 Activation = Literal["none", "sigmoid", "softmax"]
+
+
+MOST_CLASSES = 255
+"""Class numbers are bytes, and 255 in a label picture means not to be scored."""
+BACKGROUNDS = ("background", "__background__", "bg")
 
 
 def parse_size(value: Any) -> Any:
@@ -155,8 +162,8 @@ class ModelSpec(Strict):
     precision: Literal["fp32", "fp16", "int8"] = "fp32"
     input: InputSpec
     outputs: tuple[OutputSpec, ...] = Field(min_length=1)
-    classes: tuple[str, ...] = ("background", "person")
-    """By label number; an instance network's has no background."""
+    classes: tuple[str, ...] = Field(default=("background", "person"), max_length=MOST_CLASSES)
+    """By label number. An instance network's may begin with a background, which is no object's."""
     palette: tuple[RGB, ...] = ()
     """Colour of each class; empty = chosen by position."""
     thresholds: Thresholds = Thresholds()
@@ -170,6 +177,34 @@ class ModelSpec(Strict):
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_meaning(cls, data: Any) -> Any:
+        """Where a head has one kind of output, its card need not say so."""
+        if not isinstance(data, dict) or not isinstance(data.get("outputs"), list):
+            return data
+        known = HEADS.get(data.get("task", "portrait"), ("person",))
+        meanings = MEANINGS.get(data.get("head") or known[0], ())
+        if len(meanings) != 1:
+            return data
+        return data | {
+            "outputs": [
+                {"meaning": meanings[0]} | output if isinstance(output, dict) else output
+                for output in data["outputs"]
+            ]
+        }
+
+    @model_validator(mode="after")
+    def _check(self) -> ModelSpec:
+        problems = _head_problems(self)
+        if self.palette and len(self.palette) != len(self.classes):
+            problems.append(
+                f"palette has {len(self.palette)} colours for {len(self.classes)} classes"
+            )
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
     @property
     def outputs_as(self) -> Head:
         """The head in effect."""
@@ -177,8 +212,9 @@ class ModelSpec(Strict):
 
     @property
     def label_set(self) -> LabelSet:
-        """Names and colours of the classes."""
-        return label_set(self.classes, self.palette or None)
+        """Names and colours of what labels of results number; for objects without background."""
+        first = 1 if self.task == "instance" and self.classes[0].lower() in BACKGROUNDS else 0
+        return label_set(self.classes[first:], self.palette[first:] or None)
 
     def output(self, meaning: Meaning) -> OutputSpec:
         """The output with this meaning; KeyError when the card has none."""
@@ -214,60 +250,36 @@ class ModelSpec(Strict):
         return text
 
 
-def one_line(error: Exception) -> str:
-    """Returns an exception's text on one line."""
-    return " ".join(str(error).split())
+def _head_problems(spec: ModelSpec) -> list[str]:
+    """Returns what does not fit between task, head, outputs and classes."""
+    heads = HEADS[spec.task]
+    if spec.outputs_as not in heads:
+        fitting = next(task for task, known in HEADS.items() if spec.outputs_as in known)
+        return [
+            f"head {spec.outputs_as} does not belong to task {spec.task} (its heads: "
+            f"{', '.join(heads)}): task should be {fitting}"
+        ]
+    if not spec.label_set.names:
+        return ["classes must name at least one class besides the background"]
+    head, wanted = spec.outputs_as, MEANINGS[spec.outputs_as]
+    given = [output.meaning for output in spec.outputs]
+    if head == "binary" and set(given) == set(wanted):
+        return _binary_problems(spec)
+    if sorted(given) == sorted(wanted):
+        return []
+    return [
+        f"head {head} needs one output each of meaning {', '.join(wanted)}; "
+        f"the card has {', '.join(given)}"
+    ]
 
 
-_PLAIN_WORDS = {
-    "model_type": "should be a section with keys of its own",
-    "tuple_type": "should be a list",
-    "string_type": "should be text",
-}
-
-
-def describe_validation(error: ValidationError, model: type[BaseModel]) -> str:
-    """Returns pydantic's findings as ``path: problem; ...``, with near matches for keys."""
-    parts = []
-    found = error.errors()
-    deeper = {item["loc"][:depth] for item in found for depth in range(len(item["loc"]))}
-    for item in found:
-        if item["type"] == "too_short" and item["loc"] in deeper:
-            continue  # short only because its items are wrong, which is said already
-        path = ".".join(str(p) for p in item["loc"])
-        if item["type"] == "extra_forbidden":
-            known = _keys_at(model, item["loc"][:-1])
-            hint = near_match(str(item["loc"][-1]), known) or f"; known: {', '.join(known)}"
-            parts.append(f"{path}: unknown key{hint}")
-        elif item["type"] == "missing":
-            parts.append(f"{path}: missing")
-        else:
-            said = item["msg"].removeprefix("Value error, ").replace("Input should", "should")
-            problem = _PLAIN_WORDS.get(item["type"], said)
-            got = "" if not path or " got " in problem else f", got {item['input']!r}"
-            parts.append(f"{path}: {problem}{got}" if path else problem)
-    return "; ".join(parts)
-
-
-def _keys_at(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
-    """Returns the keys a nested model accepts at ``path``."""
-    current: Any = model
-    for part in path:
-        if isinstance(part, int):
-            continue
-        annotation = current.model_fields[part].annotation if part in current.model_fields else None
-        nested = [a for a in _args(annotation) if isinstance(a, type) and issubclass(a, BaseModel)]
-        if not nested:
-            return []
-        current = nested[0]
-    return [f.alias or name for name, f in current.model_fields.items()]
-
-
-def _args(annotation: Any) -> list[Any]:
-    """Returns an annotation and the types inside it, flattened."""
-    from typing import get_args
-
-    return [annotation, *(x for a in get_args(annotation) for x in _args(a))]
+def _binary_problems(spec: ModelSpec) -> list[str]:
+    if len(spec.classes) == len(spec.outputs) + 1:
+        return []
+    return [
+        f"head binary: {len(spec.outputs)} output(s), one class each, need "
+        f"{len(spec.outputs) + 1} classes, a background first; the card names {len(spec.classes)}"
+    ]
 
 
 def _validate(build: Any, where: str) -> ModelSpec:

@@ -15,7 +15,7 @@ PACKAGE = Path(edgeseg.__file__).parent
 
 LAYERS = {
     0: ["errors", "labels", "assets", "system_libs"],
-    1: ["types", "meter"],
+    1: ["types", "meter", "validation"],
     2: ["protocols", "spec", "device"],
     3: ["config", "ops", "model_file"],
     4: ["backends", "segment", "video", "effects", "runtime", "report"],
