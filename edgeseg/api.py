@@ -15,7 +15,7 @@ from edgeseg.meter import NoTimer
 from edgeseg.ops.planes import from_bgr
 from edgeseg.protocols import Segmenter
 from edgeseg.report import check_report_path, write_json
-from edgeseg.types import U8, Frame, Matte
+from edgeseg.types import U8, Frame, Result
 
 
 class OpenSegmenter:
@@ -30,8 +30,11 @@ class OpenSegmenter:
         """Name of the model."""
         return self._segmenter.name
 
-    def segment(self, frame: Frame) -> Matte:
-        """Returns the frame's matte, without memory of other frames. Raises ModelError."""
+    def segment(self, frame: Frame) -> Result:
+        """Returns a Matte, SemanticMap or Instances, by the model's task; frames share no memory.
+
+        Raises ModelError.
+        """
         return self._segmenter.segment(frame, self._timer)
 
     def close(self) -> None:

@@ -59,7 +59,13 @@ class PresenceGate:
         self._last_s: float | None = None
 
     def smooth(self, frame: Frame, result: Result) -> Result:
-        """Returns the result to draw: cleaned of stray blobs, or nobody (all zero, not present)."""
+        """Returns the result to draw: cleaned of stray blobs, or nobody (all zero, not present).
+
+        Only mattes are gated; a run may change to a model of another task and back.
+        """
+        if not isinstance(result, Matte):
+            self.reset()
+            return result
         now = frame.captured_at if frame.pts is None else float(frame.pts)
         if frame.cut or self._last_s is None or not 0 <= now - self._last_s <= GAP_S:
             self.reset()

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from typing import Protocol
 
 from edgeseg.ops.image import network_input
-from edgeseg.protocols import Backend, StageTimer, Tensor
-from edgeseg.segment.portrait import PortraitDecoder
+from edgeseg.protocols import Backend, StageTimer
+from edgeseg.segment.decoders import decoder_for
 from edgeseg.spec import ModelSpec
-from edgeseg.types import Frame, Geometry, Result
-
-
-class Decoder(Protocol):
-    """A network's outputs to a result, per task; thread-safe, without memory."""
-
-    def decode(self, outputs: Mapping[str, Tensor], geometry: Geometry) -> Result: ...
+from edgeseg.types import Frame, Result
 
 
 class NetworkSegmenter:
@@ -26,7 +18,7 @@ class NetworkSegmenter:
     """
 
     def __init__(self, spec: ModelSpec, backend: Backend, *, threshold: float | None = None):
-        """threshold: probability from which a pixel is person, None = the model's own."""
+        """threshold: probability from which a pixel counts, None = the model's own."""
         self._spec = spec
         self._backend = backend
         self._decoder = decoder_for(spec, threshold=threshold)
@@ -57,8 +49,3 @@ class NetworkSegmenter:
     def close(self) -> None:
         """Releases the backend."""
         self._backend.close()
-
-
-def decoder_for(spec: ModelSpec, *, threshold: float | None = None) -> Decoder:
-    """Returns the decoder of a model's task."""
-    return {"portrait": PortraitDecoder}[spec.task](spec, threshold=threshold)
