@@ -27,6 +27,8 @@ Image = NDArray[np.uint8]
 Mask = NDArray[np.uint8]
 Pair = tuple[Image, Mask]
 _MOST_DEGREES = 20.0
+SECOND_SOURCES = ("vik", "ccp", "celeb", "meow")
+BYSTANDER_SOURCES = ("ccp", "ccp", "vik")  # ccp twice as often
 _LEAST_MAIN_HEIGHT = 0.5  # of the frame, for others to count as bystanders
 
 
@@ -43,10 +45,8 @@ def training_sample(
     else:
         view = random_turn(random_view(sample, rng, config), rng, config)
         view = keep_inside(view, sample.mask)
-        image, mask = (
-            warp_image(sample.image, view, Size(size, size)),
-            warp_mask(sample.mask, view, size),
-        )
+        image = warp_image(sample.image, view, Size(size, size))
+        mask = warp_mask(sample.mask, view, size)
     if rng.random() < config.bystanders:
         image = with_bystanders(image, mask, bank, rng)
     if rng.random() < config.second_person:
@@ -165,7 +165,7 @@ def with_second_person(
 ) -> Pair:
     """Another person of similar size at the bottom edge, in front of or behind the first."""
     size = len(mask)
-    sample = bank.draw(_any_of(("vik", "ccp", "celeb", "meow"), bank, rng), rng)
+    sample = bank.draw(_any_of(SECOND_SOURCES, bank, rng), rng)
     view = keep_inside(upper_view(sample.mask, rng), sample.mask, slack=0.0)
     side = int(size * rng.uniform(0.5, 0.95))
     person, other = cut_out(sample, replace(view, mirrored=bool(rng.random() < 0.5)), side)
@@ -185,7 +185,7 @@ def with_bystanders(image: Image, mask: Mask, bank: SampleBank, rng: np.random.G
     if not (mask == 1).any() or bottom - top < _LEAST_MAIN_HEIGHT * size:
         return image
     for _ in range(int(rng.integers(1, 4))):
-        sample = bank.draw(_any_of(("ccp", "ccp", "vik"), bank, rng), rng)
+        sample = bank.draw(_any_of(BYSTANDER_SOURCES, bank, rng), rng)
         x0, y0, x1, y1 = person_box(sample.mask)
         reach = 1.1 * max(y1 - y0, x1 - x0)
         mirrored = bool(rng.random() < 0.5)

@@ -8,7 +8,6 @@ uncompressed RLE); `<data>/camvid/train/{images,labels}` for backgrounds.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeseg.errors import ConfigError
 from edgeseg.ops.metrics import IGNORE
-from edgeseg.training.pictures import decode_rle, read_labels, read_rgb
+from edgeseg.training.pictures import (
+    decode_rle,
+    labelled_pairs,
+    read_labels,
+    read_pair,
+    read_rgb,
+)
 
 PERSON = 1
 NO_PERSON = "none"
@@ -35,32 +41,61 @@ class Sample:
 
 
 def load_portraits(data: Path, split: str) -> list[Sample]:
-    """All pictures of `<data>/portrait/<split>`, in file order."""
+    """All pictures of `<data>/portrait/<split>`, in name order.
+
+    Raises: ConfigError naming the file where a picture or its mask is missing or unreadable, their
+        sizes differ, a mask holds another value than 0, 1 and 255, or nobody.
+    """
     folder = data / "portrait" / split
-    images = {path.stem: path for path in (folder / "images").iterdir()}
-    samples = []
-    for mask_path in sorted((folder / "masks").glob("*.png")):
-        image = read_rgb(images[mask_path.stem])
-        samples.append(Sample(image, read_labels(mask_path), mask_path.stem.split("_")[0]))
-    return samples
+    pairs = labelled_pairs(folder / "images", folder / "masks")
+    return [_portrait(image, mask) for image, mask in pairs]
+
+
+def _portrait(image_path: Path, mask_path: Path) -> Sample:
+    image, mask = read_pair(image_path, mask_path)
+    foreign = sorted(set(np.unique(mask).tolist()) - {0, PERSON, IGNORE})
+    if foreign:
+        raise ConfigError(
+            f"{mask_path}: label {foreign[0]}, expected 0 background, 1 person or 255 ignored"
+        )
+    if not (mask == PERSON).any():
+        raise ConfigError(f"{mask_path}: no person in it, expected some pixels of 1")
+    return Sample(image, mask, image_path.stem.split("_")[0])
 
 
 def people_mask(
-    people: list[dict[str, Any]], height: int, width: int, bystander_share: float
+    people: list[dict[str, Any]],
+    height: int,
+    width: int,
+    bystander_share: float,
+    *,
+    where: str = "instances.json",
 ) -> NDArray[np.uint8]:
-    """Mask [H, W] of COCO person annotations; crowds and small bystanders are ignored pixels."""
+    """Mask [H, W] of COCO person annotations; crowds and small bystanders are ignored pixels.
+
+    Raises: ConfigError naming `where` when a mask is not one of the picture.
+    """
     largest = max((a["area"] for a in people if not a["iscrowd"]), default=0)
     mask = np.zeros((height, width), np.uint8)
     for annotation in sorted(people, key=lambda a: (not a["iscrowd"], a["area"])):
         aside = annotation["iscrowd"] or annotation["area"] < bystander_share * largest
-        mask[decode_rle(annotation["segmentation"])] = IGNORE if aside else PERSON
+        name = f"{where}: annotation {annotation.get('id', '?')}"
+        covered = decode_rle(annotation["segmentation"], where=name)
+        if covered.shape != mask.shape:
+            size = f"{covered.shape[1]}x{covered.shape[0]}"
+            raise ConfigError(f"{name}: its mask is {size}, its picture {width}x{height}")
+        mask[covered] = IGNORE if aside else PERSON
     return mask
 
 
 def load_instance_people(data: Path, split: str, *, bystander_share: float = 0.0) -> list[Sample]:
-    """Pictures of `<data>/instances/<split>` with labelled people."""
+    """Pictures of `<data>/instances/<split>` with labelled people.
+
+    Raises: ConfigError naming the file that is missing, unreadable or contradicts another.
+    """
     folder = data / "instances" / split
-    index = json.loads((folder / "instances.json").read_text(encoding="utf-8"))
+    index_path = folder / "instances.json"
+    index = read_index(index_path)
     samples = []
     for entry in index["images"]:
         people = [
@@ -68,11 +103,46 @@ def load_instance_people(data: Path, split: str, *, bystander_share: float = 0.0
             for a in index["annotations"]
             if a["image_id"] == entry["id"] and a["category_id"] == PERSON
         ]
-        mask = people_mask(people, entry["height"], entry["width"], bystander_share)
+        mask = people_mask(
+            people, entry["height"], entry["width"], bystander_share, where=str(index_path)
+        )
         if (mask == PERSON).mean() >= _LEAST_PERSON_SHARE:
             source = "coco" if entry["source"].startswith("coco") else entry["source"]
-            samples.append(Sample(read_rgb(folder / "images" / entry["file_name"]), mask, source))
+            path = folder / "images" / entry["file_name"]
+            image = read_rgb(path)
+            if image.shape[:2] != mask.shape:
+                raise ConfigError(
+                    f"{path}: {image.shape[1]}x{image.shape[0]}, instances.json says "
+                    f"{mask.shape[1]}x{mask.shape[0]}"
+                )
+            samples.append(Sample(image, mask, source))
     return samples
+
+
+_NEEDED = {
+    "images": ("id", "file_name", "width", "height", "source", "labelled_categories"),
+    "annotations": ("id", "image_id", "category_id", "iscrowd", "area", "segmentation"),
+}
+
+
+def read_index(path: Path) -> dict[str, Any]:
+    """The COCO file at `path`, which has every entry that is read here.
+
+    Raises: ConfigError naming the file and what is missing.
+    """
+    try:
+        index = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: not a readable COCO file") from error
+    for section, keys in _NEEDED.items():
+        rows = index.get(section) if isinstance(index, dict) else None
+        if not isinstance(rows, list):
+            raise ConfigError(f"{path}: expected a COCO file with images and annotations")
+        for row in rows:
+            missing = [key for key in keys if key not in row]
+            if missing:
+                raise ConfigError(f"{path}: {section} {row.get('id', '?')}: no {missing[0]!r}")
+    return dict(index)
 
 
 def load_backgrounds(data: Path) -> list[NDArray[np.uint8]]:
@@ -81,7 +151,7 @@ def load_backgrounds(data: Path) -> list[NDArray[np.uint8]]:
     Of the many pictures of one car, and of CamVid's video, only every fourth is taken.
     """
     folder = data / "instances" / "train"
-    index = json.loads((folder / "instances.json").read_text(encoding="utf-8"))
+    index = read_index(folder / "instances.json")
     peopled = {a["image_id"] for a in index["annotations"] if a["category_id"] == PERSON}
     names = [
         entry["file_name"]
@@ -138,23 +208,3 @@ class SampleBank:
     def background(self, rng: np.random.Generator) -> NDArray[np.uint8]:
         """A random picture without people."""
         return self.backgrounds[int(rng.integers(len(self.backgrounds)))]
-
-
-def balanced_sources(
-    mixture: Mapping[str, float], count: int, rng: np.random.Generator
-) -> list[str]:
-    """`count` source names in random order, each as often as its share of `mixture` says."""
-    names = sorted(mixture)
-    shares = np.array([mixture[name] for name in names], np.float64)
-    shares = shares / shares.sum() * count
-    quota = np.floor(shares).astype(int)
-    short = count - int(quota.sum())
-    quota[np.argsort(quota - shares, kind="stable")[:short]] += 1
-    order = [name for name, n in zip(names, quota, strict=True) for _ in range(n)]
-    return [order[i] for i in rng.permutation(count)]
-
-
-def batches(items: list[str], batch_size: int) -> Iterator[list[str]]:
-    """Consecutive full batches of `items`; a shorter rest is dropped."""
-    for start in range(0, len(items) - batch_size + 1, batch_size):
-        yield items[start : start + batch_size]

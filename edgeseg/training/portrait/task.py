@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from edgeseg.errors import ConfigError, near_match
+from edgeseg.training.batching import balanced_order, in_batches
 from edgeseg.training.config import PortraitConfig
-from edgeseg.training.portrait.augment import training_sample
+from edgeseg.training.portrait.augment import BYSTANDER_SOURCES, SECOND_SOURCES, training_sample
 from edgeseg.training.portrait.datasets import (
+    NO_PERSON,
     Sample,
     SampleBank,
-    balanced_sources,
-    batches,
     load_portraits,
 )
 from edgeseg.training.portrait.evaluation import evaluate, torch_predictor
@@ -43,19 +44,23 @@ class PortraitTask:
     def load(
         cls, config: PortraitConfig, data: Path, teacher: Teacher | None = None
     ) -> PortraitTask:
-        """The task on the folders below `data`."""
+        """The task on the folders below `data`, every picture and mask of which was checked.
+
+        Raises: ConfigError naming what is missing or wrong.
+        """
         bank = SampleBank.load(data, bystander_share=config.bystander_share)
+        check_sources(bank, config)
         return cls(config, bank, load_portraits(data, "val"), teacher)
 
     def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Images uint8 [N, S, S, 3] and masks uint8 [N, S, S] of one epoch, S varying by batch."""
         config = self.config
         rng = np.random.default_rng([config.seed, epoch])
-        order = balanced_sources(config.mixture, config.samples_per_epoch, rng)
+        order = balanced_order(config.mixture, config.samples_per_epoch, rng)
         cooling = config.cooling(epoch)
         sizes = config.cooldown_sizes if cooling else config.sizes
         augment = config.cooldown_augment if cooling else config.augment
-        for names in batches(order, config.batch_size):
+        for names in in_batches(order, config.batch_size):
             size = int(rng.choice(sizes))
             pairs = [training_sample(name, self.bank, size, rng, augment) for name in names]
             images, masks = zip(*pairs, strict=True)
@@ -71,3 +76,28 @@ class PortraitTask:
         predict = torch_predictor(network, self.config.validation_size)
         scores = evaluate(predict, self.val)
         return {"macro_iou": scores.macro_iou} | scores.iou
+
+
+def check_sources(bank: SampleBank, config: PortraitConfig) -> None:
+    """Make sure that whatever `config` may draw exists in `bank`.
+
+    Raises: ConfigError naming the setting that asks for pictures which are not there.
+    """
+    known = sorted(bank.by_source)
+    for source in config.mixture:
+        if source != NO_PERSON and source not in bank.by_source:
+            hint = near_match(source, [*known, NO_PERSON])
+            raise ConfigError(
+                f"mixture.{source}: no training picture of that source; there are "
+                f"{', '.join([*known, NO_PERSON])}{hint}"
+            )
+    if not bank.backgrounds:
+        raise ConfigError("no background picture, expected some in instances/train or camvid/train")
+    both = (config.augment, config.cooldown_augment)
+    asked = {"second_person": SECOND_SOURCES, "bystanders": BYSTANDER_SOURCES}
+    for name, sources in asked.items():
+        if any(getattr(a, name) for a in both) and not set(sources) & set(known):
+            raise ConfigError(
+                f"augment.{name}: draws people of {' or '.join(sorted(set(sources)))}, and there "
+                "is no training picture of them; set it to 0"
+            )

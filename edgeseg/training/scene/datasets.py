@@ -1,7 +1,7 @@
 """Pictures with label pictures in memory.
 
 Folder layout: `<data>/<dataset>/{train,val}/{images,labels}/<name>.*`, 8-bit label pictures with
-class ids and 255 (or any id from `classes` on) for void.
+class ids and 255 or the id after the last class for void.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeseg.errors import ConfigError
 from edgeseg.ops.metrics import IGNORE
-from edgeseg.training.pictures import read_labels, read_rgb
+from edgeseg.training.pictures import labelled_pairs, read_pair
 
 
 @dataclass(frozen=True)
@@ -28,36 +29,24 @@ class Scene:
 def load_scenes(folder: Path, classes: int) -> list[Scene]:
     """All pictures of `folder`, in name order; the void id `classes` becomes 255.
 
-    Raises:
-        FileNotFoundError: a folder, picture or label picture is missing.
-        ValueError: sizes differ, or a label is neither a class, nor void, nor 255.
+    Raises: ConfigError naming the file where a picture or its labels are missing or unreadable,
+        their sizes differ, a label is neither a class nor void nor 255, or all of it is void.
     """
-    labels = {path.stem: path for path in sorted((folder / "labels").glob("*.png"))}
-    images = {path.stem: path for path in sorted((folder / "images").iterdir())}
-    if not images:
-        raise FileNotFoundError(f"{folder / 'images'}: no pictures")
-    return [_scene(images[name], labels.get(name), classes) for name in images]
+    pairs = labelled_pairs(folder / "images", folder / "labels")
+    return [_scene(image, labels, classes) for image, labels in pairs]
 
 
-def _scene(image_path: Path, label_path: Path | None, classes: int) -> Scene:
-    if label_path is None:
-        raise FileNotFoundError(
-            f"{image_path}: no labels; expected {image_path.parent.parent}/labels/"
-            f"{image_path.stem}.png"
-        )
-    image, labels = read_rgb(image_path), read_labels(label_path)
-    if labels.shape != image.shape[:2]:
-        raise ValueError(
-            f"{label_path}: labels are {labels.shape[1]}x{labels.shape[0]}, the picture is "
-            f"{image.shape[1]}x{image.shape[0]}"
-        )
+def _scene(image_path: Path, label_path: Path, classes: int) -> Scene:
+    image, labels = read_pair(image_path, label_path)
     foreign = sorted(set(np.unique(labels).tolist()) - set(range(classes + 1)) - {IGNORE})
     if foreign:
-        raise ValueError(
+        raise ConfigError(
             f"{label_path}: label {foreign[0]}, expected 0 to {classes - 1}, {classes} for void "
             f"or {IGNORE}"
         )
     labels[labels == classes] = IGNORE
+    if (labels == IGNORE).all():
+        raise ConfigError(f"{label_path}: nothing but void, expected some pixels of a class")
     return Scene(image, labels, image_path.stem)
 
 
