@@ -203,11 +203,12 @@ def parity(
 
 
 def write_model(
-    deployed: Deployed, spec: ModelSpec, path: Path, *, tolerance: float = 1e-4
+    deployed: Deployed, spec: ModelSpec, path: Path, *, tolerance: float = 1e-4, pictures: int = 4
 ) -> ModelSpec:
     """Write `deployed` to `path` with `spec` inside; returns the spec with the parity measured.
 
-    The outputs are named, in the order the network gives them, as in `spec.outputs`.
+    The outputs are named, in the order the network gives them, as in `spec.outputs`. pictures: how
+    many the parity is measured on.
 
     Raises:
         ModelError: ONNX Runtime and PyTorch differ by more than `tolerance` (of the output's
@@ -217,7 +218,7 @@ def write_model(
     names = tuple(output.name for output in spec.outputs)
     size = spec.input.size
     model = onnx_graph(deployed, height=size.height, width=size.width, outputs=names)
-    found = parity(deployed, model)
+    found = parity(deployed, model, pictures=pictures)
     for name, difference in found.items():
         if not difference.relative <= tolerance:
             raise ModelError(
