@@ -1,119 +1,172 @@
-"""``edgeseg eval``: a model's accuracy on a folder of pictures with masks."""
+"""``edgeseg eval``: a model's accuracy on labelled pictures."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
+from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 
 from edgeseg import __version__
-from edgeseg.cli.progress import console
+from edgeseg.cli.eval_tables import tables, title_of
+from edgeseg.cli.progress import console, tell
 from edgeseg.config import ModelConfig
 from edgeseg.errors import ConfigError
 from edgeseg.report import SCHEMA, check_report_path, write_json
 
+if TYPE_CHECKING:
+    from edgeseg.assemble import Loaded
+    from edgeseg.evaluate import Evaluation, Scoring
+    from edgeseg.model_file import ModelFile
+
 WORST = 24
+LEAST_SCORE = 0.05
+"""From which score on objects count for AP, as yolact and Mask R-CNN evaluate."""
 
 
 def evaluate(
-    data: Path = typer.Option(..., "--data", metavar="DIR", help="Folder with images/ and masks/."),
+    data: Path = typer.Option(
+        ..., "--data", metavar="DIR", help="images/ with masks/, labels/ or instances.json."
+    ),
     model: str = typer.Option("portrait", "--model", "-m", help="Shipped name or FILE.onnx."),
     split: str | None = typer.Option(None, "--split", help="Sub-folder or manifest split."),
+    source: list[str] = typer.Option([], "--source", help="Only pictures of this source."),
+    void: list[str] = typer.Option(
+        [], "--void", metavar="NAME|ID", help="A class of the labels that is not scored."
+    ),
+    pairs: list[str] = typer.Option(
+        [], "--map", metavar="DATA=MODEL", help="A class of the labels, as the model calls it."
+    ),
     json_path: str | None = typer.Option(None, "--json", metavar="R.json", help="Write figures."),
     worst: Path | None = typer.Option(
         None, "--worst", metavar="FILE.png", help=f"Draw the {WORST} worst pictures."
     ),
+    confusion: Path | None = typer.Option(
+        None, "--confusion", metavar="FILE.png", help="Draw which class was taken for which."
+    ),
     threshold: float | None = typer.Option(None, "--threshold", help="Instead of the model's own."),
     overwrite: bool = typer.Option(False, "--overwrite", help="Replace existing outputs."),
 ) -> None:
-    """Score a model against person masks: IoU, boundary F, precision and recall."""
-    from edgeseg.assemble import open_model
-    from edgeseg.device import describe_device
-    from edgeseg.evaluate import evaluate as score
-    from edgeseg.evaluate import open_folder
+    """Score a model: mIoU, Dice and boundary F of classes, or AP of objects."""
+    from edgeseg.evaluate import DataChoice, open_scoring
+    from edgeseg.model_file import load_model
 
     if threshold is not None and not 0 < threshold < 1:
         raise ConfigError(f"--threshold {threshold}: expected a value between 0 and 1")
-    _check_outputs(json_path, worst, overwrite=overwrite)
-    folder = open_folder(data, split=split)
+    _check_outputs(json_path, {"--worst": worst, "--confusion": confusion}, overwrite=overwrite)
+    file = load_model(model)
+    if confusion is not None and file.spec.task == "instance":
+        raise ConfigError(f"--confusion: {file.name} finds objects, it does not classify pixels")
     config = ModelConfig(name=model, threads=1, workers=1, threshold=threshold)
-    loaded = open_model(config, live=True)
+    choice = DataChoice(data, split, tuple(source), tuple(void), tuple(pairs))
+    scoring = open_scoring(_with_score(file, threshold).spec, choice)
     screen = console()
-    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as progress:
-        task = progress.add_task(f"{loaded.file.name}", total=len(folder.samples))
-        scored = score(loaded.segmenter, folder, on_image=lambda _: progress.advance(task))
-    report: dict[str, Any] = {
+    loaded, scored = _scored(_with_score(file, threshold or LEAST_SCORE), config, scoring, screen)
+    try:
+        report = {
+            **_head(loaded, config),
+            "data": str(data),
+            "split": split,
+            "only_sources": source,
+            "notes": list(scoring.notes),
+            **scored.figures,
+        }
+        tell(screen, scoring.notes)
+        for table in tables(report, file.spec.task):
+            screen.print(table)
+        _draw(scored, scoring, loaded, worst, confusion, title=title_of(report))
+    finally:
+        loaded.segmenter.close()
+    if json_path is not None:
+        write_json(json_path, report)
+    written = [str(path) for path in (worst, confusion, json_path) if path is not None]
+    tell(screen, [f"wrote {path}" for path in written])
+
+
+def _scored(
+    file: ModelFile, config: ModelConfig, scoring: Scoring, screen: Console
+) -> tuple[Loaded, Evaluation]:
+    """Opens the model and runs it over every picture, with a bar."""
+    from edgeseg.assemble import open_model
+    from edgeseg.evaluate import evaluate as score
+
+    loaded = open_model(config, live=True, file=file)
+    try:
+        with Progress(console=screen, transient=True, disable=not screen.is_terminal) as progress:
+            task = progress.add_task(file.name, total=len(scoring.pictures))
+            scored = score(loaded.segmenter, scoring, on_image=lambda _: progress.advance(task))
+    except BaseException:
+        loaded.segmenter.close()
+        raise
+    return loaded, scored
+
+
+def _with_score(file: ModelFile, least: float | None) -> ModelFile:
+    """Returns a model whose objects count from a score on; other models as they are."""
+    if least is None or file.spec.task != "instance":
+        return file
+    thresholds = file.spec.thresholds.model_copy(update={"score": least})
+    return replace(file, spec=file.spec.model_copy(update={"thresholds": thresholds}))
+
+
+def _head(loaded: Loaded, config: ModelConfig) -> dict[str, Any]:
+    """Returns what every report begins with."""
+    from edgeseg.device import describe_device
+
+    spec = loaded.file.spec
+    return {
         "schema": SCHEMA,
         "edgeseg": __version__,
         "device": describe_device(),
         "model": {"name": loaded.file.name, "sha256": loaded.file.sha256},
+        "task": spec.task,
         "backend": loaded.backend,
-        "precision": loaded.file.spec.precision,
-        "data": str(data),
-        "split": split,
+        "precision": spec.precision,
+        "size": list(spec.input.size),
         "config": config.model_dump(mode="json"),
-        "notes": list(folder.notes),
-        **scored.figures(),
+        **({"score_from": spec.thresholds.score} if spec.task == "instance" else {}),
     }
-    for note in folder.notes:
-        screen.print(note, markup=False)
-    screen.print(score_table(report))
+
+
+def _draw(
+    scored: Evaluation,
+    scoring: Scoring,
+    loaded: Loaded,
+    worst: Path | None,
+    confusion: Path | None,
+    *,
+    title: str,
+) -> None:
+    """Writes the pictures that are asked for. Raises SinkError."""
     if worst is not None:
         from edgeseg.evaluate.contact_sheet import write_contact_sheet
 
-        write_contact_sheet(worst, scored.worst[:WORST], folder=folder, segmenter=loaded.segmenter)
-        screen.print(f"wrote {worst}", markup=False)
-    if json_path is not None:
-        write_json(json_path, report)
-        screen.print(f"wrote {json_path}", markup=False)
-    loaded.segmenter.close()
+        write_contact_sheet(
+            worst, scored.worst[:WORST], scoring=scoring, segmenter=loaded.segmenter
+        )
+    counts = scoring.confusion() if confusion is not None else None
+    if confusion is not None and counts is not None:
+        from edgeseg.evaluate.confusion_picture import write_confusion
+
+        write_confusion(confusion, counts, title=title)
 
 
-def _check_outputs(json_path: str | None, worst: Path | None, *, overwrite: bool) -> None:
+def _check_outputs(
+    json_path: str | None, pictures: Mapping[str, Path | None], *, overwrite: bool
+) -> None:
     """Refuses outputs that cannot be written before the long part starts."""
     if json_path is not None:
         check_report_path(json_path, overwrite=overwrite)
-    if worst is None:
-        return
-    if worst.suffix.lower() != ".png":
-        raise ConfigError(f"--worst {worst}: expected a .png file")
-    if not worst.parent.is_dir():
-        raise ConfigError(f"--worst {worst}: no folder {worst.parent}; create it first")
-    if worst.exists() and not overwrite:
-        raise ConfigError(f"--worst {worst}: exists; pass --overwrite to replace it")
-
-
-def score_table(report: dict[str, Any]) -> Table:
-    """Returns the figures as a table: one row per source, their mean, and all pictures pooled."""
-    ms = report["network_ms"]["p50"]
-    table = Table(
-        title=f"{report['model']['name']} on {report['data']}"
-        + (f" ({report['split']})" if report["split"] else "")
-        + f", network {ms:.1f} ms",
-        title_justify="left",
-        box=None,
-        padding=(0, 2, 0, 0),
-    )
-    for column in ("", "pictures", "person IoU", "mIoU", "edge F", "right", "prec", "rec"):
-        table.add_column(column, justify="right" if column else "left", no_wrap=True)
-    for name, row in report["sources"].items():
-        table.add_row(name, *_cells(row))
-    if report["iou_macro"] is not None:
-        table.add_row("mean of sources", "", f"{report['iou_macro']:.3f}", end_section=True)
-    table.add_row("all pixels pooled", *_cells(report))
-    return table
-
-
-def _cells(row: dict[str, Any]) -> list[str]:
-    values = [
-        row["iou"]["person"],
-        row["miou"],
-        row["boundary_f"],
-        row["pixel_accuracy"],
-        row["person"]["precision"],
-        row["person"]["recall"],
-    ]
-    return [str(row["images"]), *("--" if v is None else f"{v:.3f}" for v in values)]
+    for option, path in pictures.items():
+        if path is None:
+            continue
+        if path.suffix.lower() != ".png":
+            raise ConfigError(f"{option} {path}: expected a .png file")
+        if not path.parent.is_dir():
+            raise ConfigError(f"{option} {path}: no folder {path.parent}; create it first")
+        if path.exists() and not overwrite:
+            raise ConfigError(f"{option} {path}: exists; pass --overwrite to replace it")

@@ -1,6 +1,7 @@
-"""Accuracy of a model on a folder of pictures with masks."""
+"""Accuracy of a model on labelled pictures: person masks, class ids, or COCO objects."""
 
-from edgeseg.evaluate.labelled_folder import LabelledFolder, Sample, open_folder
+from edgeseg.evaluate.open_data import DataChoice, open_scoring
 from edgeseg.evaluate.run import Evaluation, evaluate
+from edgeseg.evaluate.scoring import Confusion, Scoring
 
-__all__ = ["Evaluation", "LabelledFolder", "Sample", "evaluate", "open_folder"]
+__all__ = ["Confusion", "DataChoice", "Evaluation", "Scoring", "evaluate", "open_scoring"]

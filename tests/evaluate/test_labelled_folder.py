@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgeseg.errors import ConfigError
-from edgeseg.evaluate import open_folder
+from edgeseg.evaluate.labelled_folder import open_folder
 from edgeseg.types import U8
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,15 +13,11 @@ from tiny_onnx import tiny_model
 
 from edgeseg.backends import open_backend
 from edgeseg.errors import SinkError
-from edgeseg.evaluate import Evaluation, LabelledFolder, evaluate, open_folder
-from edgeseg.evaluate.contact_sheet import (
-    HIT,
-    INVENTED,
-    MISSED,
-    TILE,
-    colour_errors,
-    write_contact_sheet,
-)
+from edgeseg.evaluate import Evaluation, evaluate
+from edgeseg.evaluate.contact_sheet import TILE, write_contact_sheet
+from edgeseg.evaluate.drawing import HIT, INVENTED, MISSED
+from edgeseg.evaluate.labelled_folder import open_folder
+from edgeseg.evaluate.portrait import PortraitScoring, colour_errors
 from edgeseg.model_file import load_model
 from edgeseg.segment import NetworkSegmenter
 from edgeseg.types import Size
@@ -48,7 +45,7 @@ def add(folder: Path, name: str, *, bright: int, person: int, ignored: int = 0) 
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> LabelledFolder:
+def folder(tmp_path: Path) -> Path:
     add(tmp_path, "a_half", bright=16, person=32)
     add(tmp_path, "a_right", bright=32, person=32)
     add(tmp_path, "b_more", bright=48, person=32, ignored=8)
@@ -58,16 +55,25 @@ def folder(tmp_path: Path) -> LabelledFolder:
         {"file": "b_more", "source": "b"},
     ]
     (tmp_path / "manifest.json").write_text(json.dumps(rows))
-    return open_folder(tmp_path)
+    return tmp_path
 
 
 @pytest.fixture
-def scored(segmenter: NetworkSegmenter, folder: LabelledFolder) -> Evaluation:
-    return evaluate(segmenter, folder)
+def scoring(folder: Path) -> PortraitScoring:
+    return PortraitScoring(open_folder(folder))
+
+
+@pytest.fixture
+def scored(segmenter: NetworkSegmenter, scoring: PortraitScoring) -> Evaluation:
+    return evaluate(segmenter, scoring)
+
+
+def figures_of(segmenter: NetworkSegmenter, folder: Path) -> dict[str, Any]:
+    return evaluate(segmenter, PortraitScoring(open_folder(folder))).figures
 
 
 def test_person_scores_are_pooled_by_pixels(scored: Evaluation) -> None:
-    figures = scored.figures()
+    figures = scored.figures
     hit, truth, found = 16 + 32 + 32, 32 * 3, 16 + 32 + 48  # in columns
     assert figures["images"] == 3
     assert figures["iou"]["person"] == pytest.approx(hit / (truth + found - hit), abs=1e-4)
@@ -86,7 +92,7 @@ def test_person_scores_are_pooled_by_pixels(scored: Evaluation) -> None:
 
 
 def test_sources_have_scores_of_their_own_and_a_mean(scored: Evaluation) -> None:
-    figures = scored.figures()
+    figures = scored.figures
     assert list(figures["sources"]) == ["a", "b"]
     a, b = (figures["sources"][name]["iou"]["person"] for name in "ab")
     assert a == pytest.approx((16 + 32) / 64, abs=1e-4)
@@ -96,26 +102,26 @@ def test_sources_have_scores_of_their_own_and_a_mean(scored: Evaluation) -> None
 
 
 def test_boundaries_are_scored(scored: Evaluation) -> None:
-    sources = scored.figures()["sources"]
+    sources = scored.figures["sources"]
     assert 0 < sources["a"]["boundary_f"] < 1  # one boundary right, one 16 columns off
     assert sources["b"]["boundary_f"] == 0
 
 
 def test_network_times_and_progress_cover_every_picture(
-    segmenter: NetworkSegmenter, folder: LabelledFolder
+    segmenter: NetworkSegmenter, scoring: PortraitScoring
 ) -> None:
     seen: list[str] = []
-    scored = evaluate(segmenter, folder, on_image=lambda sample: seen.append(sample.image.stem))
+    scored = evaluate(segmenter, scoring, on_image=lambda path: seen.append(path.stem))
     assert seen == ["a_half", "a_right", "b_more"]
     assert len(scored.infer_ms) == 3
-    figures = scored.figures()["network_ms"]
+    figures = scored.figures["network_ms"]
     assert 0 < figures["min"] <= figures["p50"]
 
 
 def test_without_sources_there_is_no_macro(segmenter: NetworkSegmenter, tmp_path: Path) -> None:
     add(tmp_path, "x", bright=0, person=0)
     add(tmp_path, "y", bright=16, person=16)
-    figures = evaluate(segmenter, open_folder(tmp_path)).figures()
+    figures = figures_of(segmenter, tmp_path)
     assert figures["iou_macro"] is None
     assert figures["sources"] == {}
     assert figures["iou"]["person"] == 1
@@ -125,22 +131,26 @@ def test_without_sources_there_is_no_macro(segmenter: NetworkSegmenter, tmp_path
 def test_what_no_picture_defines_is_none(segmenter: NetworkSegmenter, tmp_path: Path) -> None:
     add(tmp_path, "x", bright=0, person=0)
     add(tmp_path, "y", bright=0, person=9)
-    figures = evaluate(segmenter, open_folder(tmp_path)).figures()
+    figures = figures_of(segmenter, tmp_path)
     assert figures["person"]["precision"] is None
     assert figures["person"]["recall"] == 0
     json.dumps(figures, allow_nan=False)
 
 
-def test_the_worst_come_first(scored: Evaluation) -> None:
-    assert [sample.image.stem for _, sample in scored.worst] == ["a_half", "b_more", "a_right"]
+def test_the_worst_come_first(scored: Evaluation, scoring: PortraitScoring) -> None:
+    assert [scoring.pictures[index].stem for _, index in scored.worst] == [
+        "a_half",
+        "b_more",
+        "a_right",
+    ]
     assert [iou for iou, _ in scored.worst] == pytest.approx([0.5, 32 / 48, 1], abs=1e-4)
 
 
 def test_the_contact_sheet_shows_what_went_wrong(
-    segmenter: NetworkSegmenter, folder: LabelledFolder, scored: Evaluation, tmp_path: Path
+    segmenter: NetworkSegmenter, scoring: PortraitScoring, scored: Evaluation, tmp_path: Path
 ) -> None:
     path = tmp_path / "worst.png"
-    write_contact_sheet(path, scored.worst, folder=folder, segmenter=segmenter)
+    write_contact_sheet(path, scored.worst, scoring=scoring, segmenter=segmenter)
     sheet = cv2.imread(str(path))
     assert sheet is not None
     assert sheet.shape[1] == 3 * TILE
@@ -155,7 +165,7 @@ def test_the_contact_sheet_shows_what_went_wrong(
     assert colours["invented"].argmax() == int(np.argmax(INVENTED))
     with pytest.raises(SinkError, match=r"no/worst\.png: cannot write the contact sheet: No such"):
         write_contact_sheet(
-            tmp_path / "no" / "worst.png", scored.worst, folder=folder, segmenter=segmenter
+            tmp_path / "no" / "worst.png", scored.worst, scoring=scoring, segmenter=segmenter
         )
 
 
