@@ -214,3 +214,12 @@ class SINet(nn.Module):
         stage2 = self.level2_C(middle) * (1.0 - confidence) + stage1
         scores: Tensor = self.classifier(self.bn_2(_enlarged(stage2, 2)))
         return scores
+
+
+class PersonLogit(SINet):
+    """One output, the logit of the person: softmax(s)[1] = sigmoid(s1 - s0)."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Map [N, 3, H, W] to [N, 1, H, W]."""
+        scores = super().forward(image)
+        return scores[:, 1:] - scores[:, :1]
