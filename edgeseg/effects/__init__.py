@@ -6,17 +6,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edgeseg.config import EffectConfig
+from edgeseg.effects.anonymize import Anonymize
 from edgeseg.effects.backdrop import IMAGE_SUFFIXES, Color, ImageBackdrop, Replace
 from edgeseg.effects.backdrop_video import VideoBackdrop
 from edgeseg.effects.blur import DEFAULT_STRENGTH, Blur
+from edgeseg.effects.classes import check_classes
 from edgeseg.effects.colors import parse_color
-from edgeseg.effects.overlay import DEFAULT_OPACITY, Overlay
+from edgeseg.effects.overlay import Overlay
 from edgeseg.effects.plain import Plain, SideBySide
 from edgeseg.effects.transparent import Transparent
 from edgeseg.errors import ConfigError, near_match
+from edgeseg.ops.hidden import How
 from edgeseg.protocols import Effect
 
-__all__ = ["EFFECTS", "make_effect", "parse_effect"]
+__all__ = ["EFFECTS", "check_classes", "make_effect", "parse_effect"]
 
 DEFAULT_COLOR = "#00ff00"
 
@@ -54,7 +57,8 @@ def _blur(argument: str | None, config: EffectConfig) -> Effect:
 
 
 def _overlay(argument: str | None, config: EffectConfig) -> Effect:
-    return Overlay(config, _share("overlay", "opacity", argument, DEFAULT_OPACITY))
+    opacity = None if argument is None else _share("overlay", "opacity", argument, 0)
+    return Overlay(config, opacity)
 
 
 def _color(argument: str | None, config: EffectConfig) -> Effect:
@@ -64,6 +68,15 @@ def _color(argument: str | None, config: EffectConfig) -> Effect:
 def _alpha(argument: str | None, config: EffectConfig) -> Effect:
     _refuse_argument("alpha", argument)
     return Transparent(config)
+
+
+def _anonymize(argument: str | None, config: EffectConfig) -> Effect:
+    ways: dict[str, How] = {"pixelate": "pixelate", "blur": "blur"}
+    how = ways.get((argument or "pixelate").lower())
+    if how is None:
+        hint = near_match(argument or "", tuple(ways))
+        raise ConfigError(f"effect anonymize={argument}: expected pixelate or blur{hint}")
+    return Anonymize(config, how)
 
 
 def _replace(argument: str | None, config: EffectConfig) -> Effect:
@@ -107,6 +120,7 @@ EFFECTS: dict[str, Callable[[str | None, EffectConfig], Effect]] = {
     "replace": _replace,
     "color": _color,
     "alpha": _alpha,
+    "anonymize": _anonymize,
     "side-by-side": _side_by_side,
     "none": _none,
 }

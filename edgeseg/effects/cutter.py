@@ -1,4 +1,4 @@
-"""What every effect that separates person and background shares: alpha, and pasting with it."""
+"""What every effect that separates people and background shares: alpha, and pasting with it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import cv2
 
 from edgeseg.config import EffectConfig
 from edgeseg.ops.draw import blend_planes
+from edgeseg.ops.foreground import foreground
 from edgeseg.ops.masks import Alpha, cut_out, cut_out_roughly
 from edgeseg.ops.scratch import Scratch
 from edgeseg.ops.soft_edge import lift, paste
@@ -13,7 +14,7 @@ from edgeseg.types import U8, Frame, Planes, Result
 
 
 class Cutter:
-    """Cuts persons out of frames as an ``EffectConfig`` says; thread-safe."""
+    """Cuts people, or the chosen classes, out of frames; thread-safe."""
 
     def __init__(self, config: EffectConfig) -> None:
         self._config = config
@@ -24,11 +25,12 @@ class Cutter:
 
         The alpha is valid until the thread's next call.
         """
-        if result is None or not result.present:
+        matte = foreground(result, self._config.classes)
+        if matte is None:
             return None
         return cut_out(
             frame.planes,
-            result,
+            matte,
             scratch=self.scratch,
             feather=self._config.feather,
             refine=self._config.refine,
@@ -36,11 +38,12 @@ class Cutter:
 
     def rough_alpha(self, frame: Frame, result: Result | None) -> U8 | None:
         """Returns alpha for the U and V planes only, good enough to draw on, not to cut with."""
-        if result is None or not result.present:
+        matte = foreground(result, self._config.classes)
+        if matte is None:
             return None
         return cut_out_roughly(
             frame.planes,
-            result,
+            matte,
             scratch=self.scratch,
             feather=self._config.feather,
             refine=self._config.refine,

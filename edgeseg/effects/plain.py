@@ -32,15 +32,15 @@ class SideBySide:
     hides: Hides = "nothing"  # the left half shows everything
 
     def __init__(self, effect: Effect) -> None:
-        self._effect = effect
+        self.effect = effect
         self._scratch = Scratch()
 
     @property
     def alpha(self) -> bool:
-        return self._effect.alpha
+        return self.effect.alpha
 
     def output_size(self, size: Size) -> Size:
-        inner = self._effect.output_size(size)
+        inner = self.effect.output_size(size)
         return Size(size.width + inner.width, inner.height)
 
     def render(self, frame: Frame, result: Result | None, out: Planes) -> None:
@@ -62,17 +62,17 @@ class SideBySide:
                 out.v[:, columns:],
                 None if out.a is None else out.a[:, width:],
             )
-            self._effect.render(frame, result, right)
+            self.effect.render(frame, result, right)
             return
         self._render_odd(frame, result, out)
 
     def _render_odd(self, frame: Frame, result: Result | None, out: Planes) -> None:
         width, columns = frame.size.width, frame.size.chroma.width
-        size = self._effect.output_size(frame.size)
+        size = self.effect.output_size(frame.size)
         half = self._scratch.planes("right", size)
         right_alpha = None if out.a is None else self._scratch.u8("right.a", size)
         half = Planes(half.y, half.u, half.v, right_alpha)
-        self._effect.render(frame, result, half)
+        self.effect.render(frame, result, half)
         if out.a is not None and right_alpha is not None:
             np.copyto(out.a[:, width:], right_alpha)
         np.copyto(out.y[:, width:], half.y)

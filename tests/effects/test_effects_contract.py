@@ -26,6 +26,8 @@ CASES = [
     "replace",
     "color=#102030",
     "alpha",
+    "anonymize",
+    "anonymize=blur",
     "side-by-side",
     "side-by-side=blur",
     "side-by-side=alpha",
@@ -61,7 +63,8 @@ def test_the_cases_name_every_effect() -> None:
 def test_says_what_it_is(case: str, make: Make) -> None:
     effect = make(case)
     assert effect.name == case.partition("=")[0]
-    assert effect.hides == ("background" if case in COVERING else "nothing")
+    hides = "objects" if case.startswith("anonymize") else "nothing"
+    assert effect.hides == ("background" if case in COVERING else hides)
     assert effect.alpha == case.endswith("alpha")
 
 
@@ -162,7 +165,7 @@ def test_the_person_stays_as_filmed(case: str, make: Make) -> None:
     np.testing.assert_array_equal(out.y[inside], frame.planes.y[inside])
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [case for case in CASES if not case.startswith("anonymize")])
 def test_empty_matte_that_claims_presence_is_harmless(case: str, make: Make) -> None:
     frame = scene(Size(101, 67))
     absent = matte(frame, present=False)

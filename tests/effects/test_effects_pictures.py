@@ -7,7 +7,7 @@ from scenes import COLORS, matte, person_mask, scene
 
 from edgeseg.config import EffectConfig
 from edgeseg.effects import make_effect
-from edgeseg.effects.overlay import TINT_RGB
+from edgeseg.effects.paint_person import TINT_RGB
 from edgeseg.ops.planes import color_to_yuv, to_bgr
 from edgeseg.types import BT601, ColorSpace, Frame, Matte, Planes, Result, Size
 
