@@ -10,7 +10,7 @@ from typing import Any
 from edgeseg.backends import Tuning, autotune, open_backend
 from edgeseg.config import ModelConfig, RunConfig, SourceConfig
 from edgeseg.controls import Choice, Controls, HudPainter, HudState
-from edgeseg.effects import make_effect, parse_effect
+from edgeseg.effects import check_classes, make_effect, parse_effect
 from edgeseg.errors import ConfigError
 from edgeseg.meter import Meter
 from edgeseg.model_file import ModelFile, load_model, shipped_models
@@ -205,6 +205,7 @@ def assembled(config: RunConfig) -> Iterator[Assembly]:
     refuse_clashes(uris, inputs=config.inputs, report=config.report)
     sinks = [make_sink(uri, config) for uri in uris]
     file = load_model(config.model.name)  # a wrong name is said before a camera is opened
+    check_classes(config.effect.classes, effect, file.spec)
     source = open_source(config.source)
     opened: list[Segmenter] = []
     try:
@@ -236,7 +237,7 @@ def _assembly(
     pipeline = Pipeline(
         source=source,
         recipe=Recipe(loaded.segmenter, effect),
-        smoother=make_smoother(config, loaded),
+        smoother=make_smoother(config, loaded, effect),
         sinks=sinks,
         flow=flow_for(config, source.info, loaded.tuning),
         meter=meter,
@@ -251,8 +252,14 @@ def _assembly(
     return Assembly(config, pipeline, loaded, sinks, ticks)
 
 
-def make_smoother(config: RunConfig, loaded: Loaded) -> Smoother:
-    """Returns what happens to results in frame order."""
+def make_smoother(config: RunConfig, loaded: Loaded, effect: Effect) -> Smoother:
+    """Returns what happens to results in frame order.
+
+    No gate where people are what is hidden: it takes away what may be nobody, and is slow to
+    believe in an arrival.
+    """
+    if effect.hides == "objects":
+        return KeepResult()
     return PresenceGate(loaded.file.spec.thresholds) if config.model.presence else KeepResult()
 
 
