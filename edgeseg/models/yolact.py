@@ -1,11 +1,11 @@
 """`instances`: YOLACT (Bolya et al. 2019, arXiv 1904.02689) on MobileNetV2, light enough for a CPU.
 
-As in the paper: a feature pyramid P3..P7 (sec. 3, fig. 2), one prediction head shared by all levels
-that gives class scores, box offsets and mask coefficients (sec. 3.1, fig. 4), a protonet on P3 whose
-prototypes are enlarged twice and rectified (sec. 3.1, fig. 3), and a semantic head for training only
-(sec. 3.4). Different: separable convolutions, 96 channels and 24 prototypes instead of 256 and 32;
-class scores are sigmoids, so that a picture in which only people were labelled says nothing about
-cars (the paper's code offers the same with its focal loss).
+As in the paper: a feature pyramid P3..P7 (sec. 3, fig. 2); one prediction head for all levels that
+gives class scores, box offsets and mask coefficients (sec. 3.1, fig. 4); a protonet on P3 whose
+prototypes are enlarged twice and rectified (sec. 3.1, fig. 3); a semantic head that exists for
+training only (sec. 3.4). Different: separable convolutions, 96 channels and 24 prototypes instead
+of 256 and 32; and class scores are sigmoids, so that a picture in which only people were labelled
+says nothing about cars (the authors' code offers the same with its focal loss).
 """
 
 from __future__ import annotations
@@ -48,10 +48,7 @@ class Raw(NamedTuple):
 
 def level_sizes(size: Size) -> list[Size]:
     """Width and height of P3..P7 for an input of `size`: each stride rounds up."""
-    sizes = []
-    for stride in STRIDES:
-        sizes.append(Size(-(-size.width // stride), -(-size.height // stride)))
-    return sizes
+    return [Size(-(-size.width // s), -(-size.height // s)) for s in STRIDES]
 
 
 @lru_cache(maxsize=8)
@@ -156,7 +153,9 @@ class Protonet(nn.Module):
         self.low_level = conv_bn(24, channels)
         self.relu = nn.ReLU(inplace=True)
         self.fine = nn.Sequential(
-            SeparableConv(channels, channels // 2), nn.Conv2d(channels // 2, prototypes, 1), nn.ReLU()
+            SeparableConv(channels, channels // 2),
+            nn.Conv2d(channels // 2, prototypes, 1),
+            nn.ReLU(),
         )
 
     def forward(self, p3: Tensor, stride4: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgeseg.ops.metrics import IGNORE
 from edgeseg.training.config import InstanceAugment
-from edgeseg.training.instance.datasets import MOST_OBJECTS, CutOut, ObjectPicture
+from edgeseg.training.instance.objects import MOST_OBJECTS, CutOut, ObjectPicture
 from edgeseg.training.photometric import change_photo, change_tone
 from edgeseg.training.views import View, warp_image, warp_labels
 from edgeseg.types import Size
@@ -99,7 +99,12 @@ def _pasted(
 ) -> ObjectPicture:
     height, width = picture.ids.shape
     x, y = at
-    x0, y0, x1, y1 = max(x, 0), max(y, 0), min(x + mask.shape[1], width), min(y + mask.shape[0], height)
+    x0, y0, x1, y1 = (
+        max(x, 0),
+        max(y, 0),
+        min(x + mask.shape[1], width),
+        min(y + mask.shape[0], height),
+    )
     if x1 <= x0 or y1 <= y0:
         return picture
     window = (slice(y0, y1), slice(x0, x1))

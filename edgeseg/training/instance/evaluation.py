@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from edgeseg.models.yolact import YolactOutputs
 from edgeseg.training.batching import to_input
-from edgeseg.training.instance.datasets import ObjectPicture
 from edgeseg.training.instance.losses import box_iou
+from edgeseg.training.instance.objects import ObjectPicture
 from edgeseg.types import Size
 
 _LEAST_SCORE, _OVERLAP, _MOST, _MATCH = 0.05, 0.5, 40, 0.5
@@ -80,7 +80,9 @@ def average_precision(hits: Sequence[tuple[float, bool]], objects: int) -> float
     return float((envelope * np.diff(recall, prepend=0.0)).sum())
 
 
-def match_picture(found: Sequence[Found], picture: ObjectPicture, number: int) -> list[tuple[float, bool]]:
+def match_picture(
+    found: Sequence[Found], picture: ObjectPicture, number: int
+) -> list[tuple[float, bool]]:
     """(score, right) of each object found of class `number`; a true object counts once."""
     free = [k for k, n in enumerate(picture.classes, start=1) if n == number]
     hits = []
@@ -88,8 +90,8 @@ def match_picture(found: Sequence[Found], picture: ObjectPicture, number: int) -
         best, score = 0, _MATCH
         for k in free:
             truth = picture.ids == k
-            both = np.count_nonzero(truth & thing.mask)
-            iou = both / max(1, np.count_nonzero(truth | thing.mask))
+            both = int(np.count_nonzero(truth & thing.mask))
+            iou = both / max(1, int(np.count_nonzero(truth | thing.mask)))
             if iou >= score:
                 best, score = k, iou
         if best:

@@ -119,9 +119,7 @@ def semantic_loss(logits: Tensor, truth: Objects) -> Tensor:
     return (each * weight).sum() / weight.sum().clamp_min(1.0)
 
 
-def instance_loss(
-    raw: Raw, truths: list[Objects], priors: Tensor, config: InstanceLoss
-) -> Tensor:
+def instance_loss(raw: Raw, truths: list[Objects], priors: Tensor, config: InstanceLoss) -> Tensor:
     """Class, box, mask and semantic loss of a batch, the first three per positive anchor."""
     classes = raw.logits.shape[2]
     total = raw.logits.new_zeros(())

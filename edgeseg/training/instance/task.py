@@ -14,16 +14,16 @@ from edgeseg.models.yolact import Raw, anchors
 from edgeseg.training.batching import balanced_order, in_batches
 from edgeseg.training.config import InstanceConfig
 from edgeseg.training.instance.augment import object_sample
-from edgeseg.training.instance.datasets import (
+from edgeseg.training.instance.coco import load_objects
+from edgeseg.training.instance.evaluation import evaluate
+from edgeseg.training.instance.losses import Objects, instance_loss
+from edgeseg.training.instance.objects import (
     CutOut,
     ObjectPicture,
     cut_outs,
-    load_objects,
     load_streets,
     portrait_cut_outs,
 )
-from edgeseg.training.instance.evaluation import evaluate
-from edgeseg.training.instance.losses import Objects, instance_loss
 from edgeseg.types import Size
 
 Sources = dict[str, list[ObjectPicture]]

@@ -1,24 +1,21 @@
 """Pictures with objects: a map of object numbers, the class of each, and what was labelled at all.
 
-Folder layout: `<data>/instances/<split>/{images,instances.json}` (COCO format, uncompressed RLE;
-`labelled_categories` per image: "all", a list of category ids, or [] for one object alone);
-`<data>/portrait/train` for people to cut out; `<data>/camvid/train` for streets.
+Besides COCO folders (`coco.py`): `<data>/camvid/train` for streets, `<data>/portrait/train` for
+people to cut out, and objects cut out of any such picture.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.ops.metrics import IGNORE
-from edgeseg.training.pictures import decode_rle, read_labels, read_rgb
+from edgeseg.training.pictures import read_labels, read_rgb
 
 MOST_OBJECTS = 250
 _CAMVID = {"car": 8, "person": 9, "rider": 10}
@@ -44,51 +41,6 @@ class ObjectPicture:
     source: str
 
 
-def load_objects(folder: Path, classes: Sequence[str], *, similar: Sequence[str]) -> list[ObjectPicture]:
-    """The pictures of a COCO folder; objects named in `similar`, and crowds, are not judged."""
-    index = json.loads((folder / "instances.json").read_text(encoding="utf-8"))
-    names = {category["id"]: category["name"] for category in index["categories"]}
-    by_image: dict[int, list[dict[str, Any]]] = {}
-    for annotation in index["annotations"]:
-        by_image.setdefault(annotation["image_id"], []).append(annotation)
-    pictures = []
-    for entry in index["images"]:
-        image = read_rgb(folder / "images" / entry["file_name"])
-        known = entry["labelled_categories"]
-        labelled_names = set(classes) if known == "all" else {names[i] for i in known}
-        found = by_image.get(entry["id"], [])
-        own = {names[a["category_id"]] for a in found}
-        ids, numbers = _object_map(found, names, classes, similar, image.shape[:2])
-        labelled = tuple(name in (labelled_names or own) for name in classes)
-        pictures.append(
-            ObjectPicture(image, ids, numbers, labelled, known == [], entry["source"])
-        )
-    return pictures
-
-
-def _object_map(
-    annotations: list[dict[str, Any]],
-    names: dict[int, str],
-    classes: Sequence[str],
-    similar: Sequence[str],
-    shape: tuple[int, ...],
-) -> tuple[NDArray[np.uint8], tuple[int, ...]]:
-    """Object numbers [H, W] and their classes; small objects lie on top of large ones."""
-    ids = np.zeros(shape, np.uint8)
-    numbers: list[int] = []
-    for annotation in sorted(annotations, key=lambda a: (not a["iscrowd"], -a["area"])):
-        name = names[annotation["category_id"]]
-        if name not in classes and name not in similar:
-            continue
-        mask = decode_rle(annotation["segmentation"])
-        if annotation["iscrowd"] or name in similar or len(numbers) == MOST_OBJECTS:
-            ids[mask] = IGNORE
-        else:
-            numbers.append(list(classes).index(name))
-            ids[mask] = len(numbers)
-    return ids, tuple(numbers)
-
-
 def load_streets(data: Path, classes: Sequence[str]) -> list[ObjectPicture]:
     """CamVid's training pictures: compact blobs of cars and people as objects, the rest unjudged.
 
@@ -107,7 +59,9 @@ def load_streets(data: Path, classes: Sequence[str]) -> list[ObjectPicture]:
                 ids[blob] = len(numbers)
         labelled = (True,) * len(classes)
         pictures.append(
-            ObjectPicture(read_rgb(images[path.stem]), ids, tuple(numbers), labelled, False, "street")
+            ObjectPicture(
+                read_rgb(images[path.stem]), ids, tuple(numbers), labelled, False, "street"
+            )
         )
     return pictures
 
