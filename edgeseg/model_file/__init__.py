@@ -1,8 +1,9 @@
 """A model on disk: finding it, reading its graph and recipe, checking one against the other."""
 
-from edgeseg.model_file.card import mismatches, suggest_card
+from edgeseg.model_file.card import mismatches
 from edgeseg.model_file.find import ModelFile, find_model, load_model, shipped_models
 from edgeseg.model_file.graph import OnnxFile, read_onnx, without_initialiser_inputs
+from edgeseg.model_file.suggest import suggest_card
 
 __all__ = [
     "ModelFile",
