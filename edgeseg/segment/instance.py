@@ -198,5 +198,5 @@ def _placed(masks: U8, boxes_xyxy: F32, geometry: Geometry) -> tuple[tuple[U8, .
 
 def _sum(rows: Tensor) -> F32:
     """Returns float32 [n]: the sum over each row; NaN where one is in it."""
-    sums: F32 = np.asarray(rows, np.float32).reshape(len(rows), -1).sum(axis=1)
+    sums: F32 = np.asarray(rows, np.float32).sum(axis=tuple(range(1, rows.ndim)))
     return sums
