@@ -2,33 +2,30 @@
 
 python tools/train.py configs/train/portrait.yaml --data DATA --backbone IMAGENET.pth --out RUN
 
-DATA holds portrait/, instances/ and camvid/ (see edgeseg/training/datasets.py). RUN gets last.pt,
+DATA holds portrait/, instances/ and camvid/ (see edgeseg/training/*/datasets.py). RUN gets last.pt,
 best.pt (highest validation score), log.csv, curves.png and the settings used. Settings can be
 changed in place, also of a run that is resumed: --set epochs=60 --set cooldown_epochs=15
+All of DATA is read and checked before the first step; a mistake is one line and exit code 2.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime
+import logging
 import sys
+import time
 from pathlib import Path
 
 import torch
-import yaml
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from edgeseg.models import zoo
-from edgeseg.models.mobilenetv2 import load_pretrained_state
-from edgeseg.training.config import PortraitConfig, SceneConfig, load_config, parse_config
+from edgeseg.errors import EdgesegError
+from edgeseg.training.config import TrainConfig, load_config
 from edgeseg.training.curves import draw_curves
 from edgeseg.training.loop import Run, train
-from edgeseg.training.portrait.task import PortraitTask
-from edgeseg.training.portrait.teacher import Ensemble
-from edgeseg.training.scene.task import SceneTask
-from edgeseg.training.task import Task
-
-Config = PortraitConfig | SceneConfig
+from edgeseg.training.start import choose_device, load_task, start_run
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -38,6 +35,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="folder with portrait/, ...")
     parser.add_argument("--backbone", type=Path, required=True, help="ImageNet MobileNetV2 .pth")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--device", default="auto", help="auto (a GPU if there is one), cpu, cuda")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--teacher", type=Path, nargs="*", default=[], help="edgeseg .onnx files")
     parser.add_argument("--stop-after", type=int, help="epoch to stop after, schedule unchanged")
@@ -45,68 +43,82 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def overridden(config: Config, changes: list[str]) -> Config:
-    """`config` with `key=value` or `section.key=value` changes, validated again."""
-    values = config.model_dump(mode="json")
-    for change in changes:
-        path, _, value = change.partition("=")
-        *sections, key = path.split(".")
-        target = values
-        for section in sections:
-            target = target[section]
-        target[key] = yaml.safe_load(value)
-    return parse_config(values)
+class Reporter:
+    """A bar with ETA on a terminal, a line per epoch with ETA anywhere else; on stderr."""
+
+    def __init__(self, run: Run, bar: Progress, end: int) -> None:
+        self.run, self.bar, self.end = run, bar, end
+        self.steps = run.config.samples_per_epoch // run.config.batch_size
+        self.task = bar.add_task("", total=end * self.steps, epoch=run.epoch, loss=float("nan"))
+        self.began, self.first = time.monotonic(), run.epoch
+
+    def step(self, step: int, _steps: int, loss: float) -> None:
+        """After each step of the epoch that follows `run.epoch`."""
+        done = self.run.epoch * self.steps + step
+        self.bar.update(self.task, completed=done, epoch=self.run.epoch + 1, loss=loss)
+
+    def scored(self, epoch: int, loss: float, scores: dict[str, float]) -> None:
+        """After each epoch."""
+        each = (time.monotonic() - self.began) / (epoch - self.first)
+        left = datetime.timedelta(seconds=round(each * (self.end - epoch)))
+        score = "".join(f", {name} {value:.4f}" for name, value in list(scores.items())[:1])
+        if not self.bar.console.is_terminal:
+            said = (
+                f"epoch {epoch}/{self.end}: loss {loss:.4f}{score}, {each:.0f} s each, {left} left"
+            )
+            print(said, file=sys.stderr, flush=True)
 
 
-def prepare_run(arguments: argparse.Namespace, config: Config) -> Run:
-    """A new run from ImageNet weights, or the one that lies in the output folder."""
-    network = zoo.build(config.arch)
-    zoo.start_from_imagenet(network, load_pretrained_state(arguments.backbone))
-    run = Run.start(network, config)
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    settings = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
-    (arguments.out / "config.yaml").write_text(settings, encoding="utf-8")
-    if (arguments.out / "last.pt").exists():
-        run.restore(arguments.out / "last.pt")
-    return run
-
-
-def prepare_task(arguments: argparse.Namespace, config: Config) -> Task:
-    """The data and the loss that `config` asks for."""
-    if isinstance(config, SceneConfig):
-        return SceneTask.load(config, arguments.data)
-    teacher = Ensemble(arguments.teacher) if arguments.teacher else None
-    return PortraitTask.load(config, arguments.data, teacher)
-
-
-def main() -> None:
-    """Load, train, report."""
-    arguments = parse_arguments()
-    config = overridden(load_config(arguments.config), arguments.set)
+def run_training(arguments: argparse.Namespace) -> None:
+    """Check everything, train, report."""
+    config = load_config(arguments.config, arguments.set)
+    device = choose_device(arguments.device, config)
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(config.seed)
-    run = prepare_run(arguments, config)
-    prepared = prepare_task(arguments, config)
+    run = start_run(config, arguments.out, arguments.backbone, device)
+    task = load_task(config, arguments.data, arguments.teacher)
+    end = min(config.epochs, arguments.stop_after or config.epochs)
     columns = (
         TextColumn("epoch {task.fields[epoch]} loss {task.fields[loss]:.4f}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), speed_estimate_period=600) as bar:
-        steps = config.samples_per_epoch // config.batch_size
-        task = bar.add_task("", total=config.epochs * steps, epoch=run.epoch, loss=float("nan"))
+    try:
+        with Progress(*columns, console=Console(stderr=True), speed_estimate_period=600) as bar:
+            reporter = Reporter(run, bar, end)
+            train(
+                run, task, arguments.out, stop_after=arguments.stop_after,
+                progress=reporter.step, scored=reporter.scored,
+            )  # fmt: skip
+    finally:
+        draw(arguments.out, config)
+    print(f"best {run.best:.4f} after {run.epoch} epochs: {arguments.out}", file=sys.stderr)
 
-        def show(step: int, _steps: int, loss: float) -> None:
-            done = run.epoch * steps + step
-            bar.update(task, completed=done, epoch=run.epoch + 1, loss=loss)
 
-        scores = train(run, prepared, arguments.out, stop_after=arguments.stop_after, progress=show)
-    draw_curves(arguments.out / "log.csv", arguments.out / "curves.png")
-    if scores:
-        name, value = next(iter(scores.items()))
-        print(f"{name} {value:.4f}, best {run.best:.4f}", file=sys.stderr)
+def draw(folder: Path, config: TrainConfig) -> None:
+    """The curves of the run in `folder`, if it has a log and matplotlib is installed."""
+    if not (folder / "log.csv").exists():
+        return
+    try:
+        draw_curves(folder / "log.csv", folder / "curves.png", config.score_names)
+    except ImportError:
+        print("no curves.png: install the [train] extra (matplotlib)", file=sys.stderr)
+
+
+def main() -> int:
+    """The exit code: 0, 2 for a mistake of the user's, 130 when interrupted."""
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    try:
+        run_training(parse_arguments())
+    except EdgesegError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted; the same command continues after the last whole epoch", file=sys.stderr)
+        return 130
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Protocol, cast
+from typing import Literal, NamedTuple, Protocol, cast
 
 from torch import Tensor, nn
 
+from edgeseg.errors import ConfigError, near_match
+from edgeseg.labels import CAMVID
 from edgeseg.models.deeplabv3plus import DeepLabV3Plus
 from edgeseg.models.edge_sinet import EdgeSINet
 from edgeseg.models.icnet import ICNet
@@ -20,24 +22,48 @@ class Segmenter(Protocol):
     def load_backbone(self, state: Mapping[str, Tensor]) -> None:
         """Start the encoder from an ImageNet MobileNetV2 state."""
 
-    def __call__(self, image: Tensor) -> list[Tensor]:
-        """Logits [N, 1, h, w] of an RGB image [N, 3, H, W] in [-1, 1], finest first."""
+    def __call__(self, image: Tensor) -> object:
+        """What the task's loss takes: logits [N, C, h, w], finest first, or YOLACT's tensors."""
 
 
-CAMVID_CLASSES = 11
+class Architecture(NamedTuple):
+    """task: whose outputs the network gives. build: makes it for so many classes."""
 
-ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {
-    "portrait": PortraitNet,
-    "portrait-sinet": EdgeSINet,
-    "driving": lambda: DeepLabV3Plus(CAMVID_CLASSES),
-    "driving-icnet": lambda: ICNet(CAMVID_CLASSES),
-    "instances": lambda: Yolact(2),
+    task: Literal["portrait", "scene", "instance"]
+    build: Callable[[int], nn.Module]
+    classes: int = 1
+
+
+ARCHITECTURES: dict[str, Architecture] = {
+    "portrait": Architecture("portrait", lambda _: PortraitNet()),
+    "portrait-sinet": Architecture("portrait", lambda _: EdgeSINet()),
+    "driving": Architecture("scene", DeepLabV3Plus, len(CAMVID)),
+    "driving-icnet": Architecture("scene", ICNet, len(CAMVID)),
+    "instances": Architecture("instance", Yolact, 2),
 }
 
 
-def build(name: str) -> nn.Module:
-    """A new network of architecture `name` (a key of `ARCHITECTURES`)."""
-    return ARCHITECTURES[name]()
+def architecture(name: str, *, task: str | None = None) -> Architecture:
+    """What is known of architecture `name`.
+
+    Raises: ConfigError when there is none of that name, or it is for another `task`.
+    """
+    known = [key for key, value in ARCHITECTURES.items() if task in (None, value.task)]
+    if name not in known:
+        what = (
+            f"{name!r} is for {ARCHITECTURES[name].task}" if name in ARCHITECTURES else repr(name)
+        )
+        kind = f" for {task}" if task else ""
+        raise ConfigError(
+            f"arch: expected {' or '.join(known)}{kind}, got {what}{near_match(name, known)}"
+        )
+    return ARCHITECTURES[name]
+
+
+def build(name: str, classes: int | None = None) -> nn.Module:
+    """A new network of architecture `name`, for its usual number of classes or for `classes`."""
+    found = architecture(name)
+    return found.build(found.classes if classes is None else classes)
 
 
 def start_from_imagenet(network: nn.Module, state: Mapping[str, Tensor]) -> None:

@@ -8,20 +8,28 @@ from __future__ import annotations
 
 import copy
 import csv
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from edgeseg.training.batching import to_input
+from edgeseg.errors import ConfigError, EdgesegError
+from edgeseg.training.batching import device_of, on_device, to_input
 from edgeseg.training.config import Schedule
 from edgeseg.training.task import Task
 
 Progress = Callable[[int, int, float], None]
 """Called after each step with (steps done in this epoch, steps per epoch, loss)."""
+Scored = Callable[[int, float, dict[str, float]], None]
+"""Called after each epoch with (epochs done, mean loss, scores; empty when not validated)."""
+_UNREADABLE = (RuntimeError, TypeError, KeyError, EOFError, OSError, UnpicklingError)
 
 
 def learning_rate_factor(epoch: float, config: Schedule) -> float:
@@ -84,9 +92,9 @@ class Run:
     best: float = -1.0
 
     @classmethod
-    def start(cls, network: nn.Module, config: Schedule) -> Run:
-        """A run at epoch 0 with the present weights of `network`."""
-        network.to(memory_format=torch.channels_last)
+    def start(cls, network: nn.Module, config: Schedule, device: torch.device | None = None) -> Run:
+        """A run at epoch 0 with the present weights of `network`, which moves to `device`."""
+        network.to(device=device or torch.device("cpu"), memory_format=torch.channels_last)
         averaged = AveragedWeights(network, config.ema_decay)
         return cls(config, network, averaged, make_optimizer(network, config))
 
@@ -106,39 +114,80 @@ class Run:
         partial.replace(path)
 
     def restore(self, path: Path) -> None:
-        """Continue from a file of `save`; the configuration stays this run's own."""
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        self.network.load_state_dict(state["network"])
-        self.averaged.network.load_state_dict(state["averaged"])
-        self.averaged.steps = state["averaged_steps"]
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.epoch = state["epoch"]
-        self.best = state["best"]
+        """Continue from a file of `save`; the configuration stays this run's own.
+
+        Raises: ConfigError when `path` is not a checkpoint of this network.
+        """
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            arch = state["config"]["arch"]
+        except _UNREADABLE as error:
+            raise ConfigError(f"{path}: not a checkpoint of a training run") from error
+        if arch != self.config.arch:
+            raise ConfigError(
+                f"{path}: a run of {arch!r}, the configuration asks for {self.config.arch!r}; "
+                "choose another folder"
+            )
+        try:
+            self.network.load_state_dict(state["network"])
+            self.averaged.network.load_state_dict(state["averaged"])
+            self.averaged.steps = state["averaged_steps"]
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.epoch, self.best = state["epoch"], state["best"]
+        except (*_UNREADABLE, ValueError) as error:
+            raise ConfigError(
+                f"{path}: its weights are not those of {arch!r} as it is now: "
+                f"{str(error).splitlines()[-1].strip()}"
+            ) from error
+
+
+@contextmanager
+def seeded(seed: int, epoch: int, device: torch.device) -> Iterator[None]:
+    """Inside, PyTorch's random numbers (dropout) depend on `seed` and `epoch` alone."""
+    cuda = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=cuda):
+        torch.manual_seed(int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0]))
+        yield
 
 
 def train_epoch(run: Run, task: Task, *, progress: Progress | None = None) -> float:
-    """One pass over the task's samples; returns the mean loss."""
+    """One pass over the task's samples; returns the mean loss.
+
+    Raises: EdgesegError when the loss is no longer a number.
+    """
     config = run.config
     steps = config.samples_per_epoch // config.batch_size
     losses = []
     run.network.train()
-    for step, (images, targets) in enumerate(task.batches(run.epoch)):
-        factor = learning_rate_factor(run.epoch + step / steps, config)
-        for group in run.optimizer.param_groups:
-            group["lr"] = config.learning_rate * group["scale"] * factor
-        with torch.autocast("cpu", torch.bfloat16, enabled=config.bfloat16):
-            outputs = run.network(to_input(images.numpy()))
-        loss = task.loss(outputs, targets, images)
-        run.optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(run.network.parameters(), config.clip_norm)
-        run.optimizer.step()
-        run.averaged.update(run.network)
-        losses.append(float(loss.detach()))
-        if progress:
-            progress(step + 1, steps, losses[-1])
+    with seeded(config.seed, run.epoch, device_of(run.network)):
+        for step, (images, targets) in enumerate(task.batches(run.epoch)):
+            factor = learning_rate_factor(run.epoch + step / steps, config)
+            for group in run.optimizer.param_groups:
+                group["lr"] = config.learning_rate * group["scale"] * factor
+            losses.append(_step(run, task, images, targets))
+            if not math.isfinite(losses[-1]):
+                raise EdgesegError(
+                    f"the loss is {losses[-1]} in step {step + 1} of epoch {run.epoch + 1}; go on "
+                    "from last.pt with a lower learning_rate, or with bfloat16=false"
+                )
+            if progress:
+                progress(step + 1, steps, losses[-1])
     run.epoch += 1
     return float(np.mean(losses))
+
+
+def _step(run: Run, task: Task, images: Tensor, targets: Any) -> float:
+    """One update of the weights; returns the loss of the batch."""
+    device = device_of(run.network)
+    with torch.autocast(device.type, torch.bfloat16, enabled=run.config.bfloat16):
+        outputs = run.network(to_input(images.numpy(), device))
+    loss = task.loss(outputs, on_device(targets, device), images)
+    run.optimizer.zero_grad()
+    loss.backward()
+    nn.utils.clip_grad_norm_(run.network.parameters(), run.config.clip_norm)
+    run.optimizer.step()
+    run.averaged.update(run.network)
+    return float(loss.detach())
 
 
 def log_epoch(path: Path, epoch: int, loss: float, scores: dict[str, float]) -> None:
@@ -160,6 +209,7 @@ def train(
     *,
     stop_after: int | None = None,
     progress: Progress | None = None,
+    scored: Scored | None = None,
 ) -> dict[str, float]:
     """Train to the last epoch, or to `stop_after`; `folder` gets `last.pt`, `best.pt`, `log.csv`.
 
@@ -169,7 +219,7 @@ def train(
     end = run.config.epochs if stop_after is None else min(stop_after, run.config.epochs)
     while run.epoch < end:
         loss = train_epoch(run, task, progress=progress)
-        improved = False
+        improved, scores = False, {}
         if run.epoch % run.config.validate_every == 0 or run.epoch == end:
             scores = task.validate(run.averaged.network)
             log_epoch(folder / "log.csv", run.epoch, loss, scores)
@@ -179,4 +229,6 @@ def train(
         run.save(folder / "last.pt")
         if improved:
             run.save(folder / "best.pt")
+        if scored:
+            scored(run.epoch, loss, scores)
     return scores

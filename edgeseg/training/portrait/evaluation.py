@@ -18,7 +18,7 @@ from edgeseg.ops.metrics import (
     iou_per_class,
     pixel_accuracy,
 )
-from edgeseg.training.batching import to_input
+from edgeseg.training.batching import device_of, to_input
 from edgeseg.training.portrait.datasets import Sample
 
 Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
@@ -50,8 +50,9 @@ def torch_predictor(network: nn.Module, size: int) -> Predict:
 
     def predict(image: NDArray[np.uint8]) -> NDArray[np.float32]:
         with torch.inference_mode():
-            logits: list[Tensor] = network(to_input(resized(image, size)[None]))
-        return np.asarray(torch.sigmoid(logits[0])[0, 0].numpy(), np.float32)
+            pixels = to_input(resized(image, size)[None], device_of(network))
+            logits: list[Tensor] = network(pixels)
+        return np.asarray(torch.sigmoid(logits[0])[0, 0].cpu().numpy(), np.float32)
 
     return predict
 

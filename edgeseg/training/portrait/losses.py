@@ -55,6 +55,7 @@ def segmentation_loss(
     person = (mask == 1).float().unsqueeze(1)
     weight = valid * (1.0 + config.edge_weight * edge_band(person))
     target = person if soft is None else person.lerp(soft, config.teacher)
+    logits = [logit.float() for logit in logits]  # of a network in mixed precision
     fine = F.interpolate(logits[0], mask.shape[-2:], mode="bilinear", align_corners=False)
     loss = weighted_bce(fine, target, weight) + config.dice * dice_loss(fine, target, valid)
     for logit in logits[1:]:

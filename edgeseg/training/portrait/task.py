@@ -68,7 +68,7 @@ class PortraitTask:
 
     def loss(self, outputs: list[Tensor], targets: Tensor, images: Tensor) -> Tensor:
         """`segmentation_loss`, with the teacher's opinion if there is one."""
-        soft = self.teacher(images) if self.teacher else None
+        soft = self.teacher(images).to(targets.device) if self.teacher else None
         return segmentation_loss(outputs, targets, self.config.loss, soft)
 
     def validate(self, network: nn.Module) -> dict[str, float]:

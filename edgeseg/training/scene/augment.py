@@ -83,8 +83,6 @@ def with_rare_objects(
 ) -> Pair:
     """`pair` with the `pasted` classes of another view drawn in place, edges blended.
 
-    XX classes of another view pasted in place, edges blended.
-
     ClassMix (Olsson et al. 2020, arXiv 2007.07936, sec. 3.1) with true labels instead of guesses.
     """
     found = bank.with_class(pasted, rng)

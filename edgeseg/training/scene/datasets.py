@@ -52,9 +52,10 @@ def _scene(image_path: Path, label_path: Path, classes: int) -> Scene:
 
 def class_pixels(scenes: list[Scene], classes: int) -> NDArray[np.int64]:
     """Number of pixels of each class."""
-    return np.sum(
+    counts: NDArray[np.int64] = np.sum(
         [np.bincount(s.labels.ravel(), minlength=256)[:classes] for s in scenes], axis=0
-    ).astype(np.int64)
+    )
+    return counts
 
 
 class SceneBank:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -13,12 +15,21 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgeseg.ops.metrics import confusion_counts, iou_per_class, mean_iou
-from edgeseg.training.batching import shuffled_batches, to_input
+from edgeseg.training.batching import device_of, shuffled_batches, to_input
 from edgeseg.training.config import SceneConfig
 from edgeseg.training.scene.augment import scene_sample
 from edgeseg.training.scene.datasets import Scene, SceneBank, class_pixels, load_scenes
 from edgeseg.training.scene.losses import class_weights, scene_loss
 from edgeseg.types import Size
+
+logger = logging.getLogger(__name__)
+
+
+class SceneTargets(NamedTuple):
+    """labels: uint8 [N, H, W]. phase: which pixel of each 2 x 2 the loss looks at, 0 to 3."""
+
+    labels: Tensor
+    phase: int
 
 
 class SceneTask:
@@ -30,11 +41,16 @@ class SceneTask:
         self.val = val
         pixels = torch.from_numpy(class_pixels(train, config.classes))
         self.weights = class_weights(pixels, config.loss.weight_power)
-        self._phase = 0
+        for name, count in zip(config.names, pixels.tolist(), strict=True):
+            if not count:
+                logger.warning("no training picture shows %s: it will not be learnt", name)
 
     @classmethod
     def load(cls, config: SceneConfig, data: Path) -> SceneTask:
-        """The task on `<data>/<dataset>/train` and `val`."""
+        """The task on `<data>/<dataset>/train` and `val`, every file of which was checked.
+
+        Raises: ConfigError naming what is missing or wrong.
+        """
         folder = data / config.dataset
         return cls(
             config,
@@ -42,8 +58,8 @@ class SceneTask:
             load_scenes(folder / "val", config.classes),
         )
 
-    def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Images uint8 [N, H, W, 3] and labels uint8 [N, H, W] of one epoch."""
+    def batches(self, epoch: int) -> Iterator[tuple[Tensor, SceneTargets]]:
+        """Images uint8 [N, H, W, 3] and their labels, of one epoch."""
         config = self.config
         rng = np.random.default_rng([config.seed, epoch])
         cooling = config.cooling(epoch)
@@ -57,13 +73,14 @@ class SceneTask:
                 scene_sample(scenes[i], self.bank, size, rng, augment, pasted=config.pasted)
                 for i in chosen
             ]
-            self._phase = int(rng.integers(4))
-            images, labels = zip(*pairs, strict=True)
-            yield torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(labels))
+            phase = int(rng.integers(4))
+            images, labels = (torch.from_numpy(np.stack(p)) for p in zip(*pairs, strict=True))
+            yield images, SceneTargets(labels, phase)
 
-    def loss(self, outputs: list[Tensor], targets: Tensor, images: Tensor) -> Tensor:
+    def loss(self, outputs: list[Tensor], targets: SceneTargets, images: Tensor) -> Tensor:
         """`scene_loss` with this data's class weights."""
-        return scene_loss(outputs, targets, self.weights, self.config.loss, phase=self._phase)
+        weights = self.weights.to(outputs[0].device)
+        return scene_loss(outputs, targets.labels, weights, self.config.loss, phase=targets.phase)
 
     def validate(self, network: nn.Module) -> dict[str, float]:
         """Mean IoU at the labels' own resolution, then the IoU of each class."""
@@ -83,6 +100,6 @@ def predicted_labels(network: nn.Module, image: NDArray[np.uint8], size: Size) -
     if image.shape[:2] != (size.height, size.width):
         small = cv2.resize(src=image, dsize=size, interpolation=cv2.INTER_LINEAR)
     with torch.inference_mode():
-        logits: list[Tensor] = network(to_input(small[None]))
+        logits: list[Tensor] = network(to_input(small[None], device_of(network)))
         whole = F.interpolate(logits[0], image.shape[:2], mode="bilinear", align_corners=False)
-    return np.asarray(whole[0].argmax(dim=0).numpy(), np.uint8)
+    return np.asarray(whole[0].argmax(dim=0).cpu().numpy(), np.uint8)
