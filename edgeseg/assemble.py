@@ -117,7 +117,8 @@ def open_model(config: ModelConfig, *, live: bool, file: ModelFile | None = None
     backend = open_backend(
         file, kind=config.backend, threads=tuning.threads, graph_level=tuning.graph_level
     )
-    segmenter = NetworkSegmenter(file.spec, backend, threshold=config.threshold)
+    spec = file.spec.with_thresholds(decision=config.threshold, score=config.score)
+    segmenter = NetworkSegmenter(spec, backend)
     return Loaded(file, segmenter, tuning, backend.info.name, backend.info.device)
 
 

@@ -48,13 +48,18 @@ class SourceConfig(Strict):
 
 
 class ModelConfig(Strict):
-    """Which network runs, and on what. threads and workers 0 = measured at load."""
+    """Which network runs, and on what. threads and workers 0 = measured at load.
+
+    threshold: probability from which a pixel counts. score: the least an object must have. Both
+    are the model's own where not given.
+    """
 
     name: str = "portrait"
     backend: Literal["auto", "onnxruntime"] = "auto"
     threads: int = Field(default=0, ge=0, le=64)
     workers: int = Field(default=0, ge=0, le=64)
     threshold: float | None = Field(default=None, gt=0, lt=1)
+    score: float | None = Field(default=None, gt=0, lt=1)
     presence: bool = True
 
 

@@ -220,6 +220,11 @@ class ModelSpec(Strict):
         """The output with this meaning; KeyError when the card has none."""
         return {output.meaning: output for output in self.outputs}[meaning]
 
+    def with_thresholds(self, **given: float | None) -> ModelSpec:
+        """The same recipe with some of its thresholds replaced; None keeps the model's own."""
+        new = {name: value for name, value in given.items() if value is not None}
+        return self.model_copy(update={"thresholds": self.thresholds.model_copy(update=new)})
+
     def to_json(self) -> str:
         """Returns the JSON that goes into the ONNX metadata."""
         return self.model_dump_json(by_alias=True, exclude_defaults=False)
