@@ -49,23 +49,30 @@ def evaluate(
         None, "--confusion", metavar="FILE.png", help="Draw which class was taken for which."
     ),
     threshold: float | None = typer.Option(None, "--threshold", help="Instead of the model's own."),
+    least: float | None = typer.Option(
+        None, "--score", help=f"Objects count from here on: {LEAST_SCORE} for AP unless given."
+    ),
     overwrite: bool = typer.Option(False, "--overwrite", help="Replace existing outputs."),
 ) -> None:
     """Score a model: mIoU, Dice and boundary F of classes, or AP of objects."""
     from edgeseg.evaluate import DataChoice, open_scoring
     from edgeseg.model_file import load_model
 
-    if threshold is not None and not 0 < threshold < 1:
-        raise ConfigError(f"--threshold {threshold}: expected a value between 0 and 1")
+    for option, value in (("--threshold", threshold), ("--score", least)):
+        if value is not None and not 0 < value < 1:
+            raise ConfigError(f"{option} {value}: expected a value between 0 and 1")
     _check_outputs(json_path, {"--worst": worst, "--confusion": confusion}, overwrite=overwrite)
     file = load_model(model)
-    if confusion is not None and file.spec.task == "instance":
+    objects = file.spec.task == "instance"
+    if confusion is not None and objects:
         raise ConfigError(f"--confusion: {file.name} finds objects, it does not classify pixels")
+    if least is not None and not objects:
+        raise ConfigError(f"--score: {file.name} classifies pixels, it does not find objects")
     config = ModelConfig(name=model, threads=1, workers=1, threshold=threshold)
     choice = DataChoice(data, split, tuple(source), tuple(void), tuple(pairs))
-    scoring = open_scoring(_with_score(file, threshold).spec, choice)
+    scoring = open_scoring(_with_score(file, least).spec, choice)
     screen = console()
-    loaded, scored = _scored(_with_score(file, threshold or LEAST_SCORE), config, scoring, screen)
+    loaded, scored = _scored(_with_score(file, least or LEAST_SCORE), config, scoring, screen)
     try:
         report = {
             **_head(loaded, config),

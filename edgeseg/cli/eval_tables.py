@@ -30,10 +30,9 @@ def tables(report: Row, task: Task) -> list[Table]:
 
 
 def title_of(report: Row) -> str:
-    """Returns model, data and the network's time."""
+    """Returns model and data."""
     split = f" ({report['split']})" if report["split"] else ""
-    ms = report["network_ms"]["p50"]
-    return f"{report['model']['name']} on {report['data']}{split}, network {ms:.1f} ms"
+    return f"{report['model']['name']} on {report['data']}{split}"
 
 
 def _portrait(report: Row) -> Table:
@@ -90,7 +89,8 @@ def _instance_cells(row: Row) -> list[str]:
 
 def _table(report: Row, *columns: str) -> Table:
     table = _plain(*columns)
-    table.title, table.title_justify = title_of(report), "left"
+    ms = report["network_ms"]["p50"]
+    table.title, table.title_justify = f"{title_of(report)}, network {ms:.1f} ms", "left"
     return table
 
 

@@ -63,7 +63,10 @@ class CocoScorer:
         """Raises ConfigError when the library is not installed."""
         self._library = library()
         sizes = {image.id: image.size for image in data.images}
-        self._images = [{"id": image.id} for image in data.images]
+        self._images = [
+            {"id": image.id, "width": image.size.width, "height": image.size.height}
+            for image in data.images
+        ]
         self._categories = [{"id": i, "name": name} for i, name in data.categories.items()]
         self.masks = {o.id: self.encoded(o.mask, sizes[o.image_id]) for o in data.objects}
         # The library takes an object with the id 0 for none at all, so all are numbered anew.
@@ -93,11 +96,6 @@ class CocoScorer:
         """Returns the RLE of a mask [H, W] of 0 and 1."""
         rle: Rle = self._library.mask.encode(np.asfortranarray(mask))
         return rle
-
-    def decode(self, rle: Rle) -> U8:
-        """Returns a mask [H, W] of 0 and 1."""
-        mask: U8 = self._library.mask.decode(rle)
-        return mask
 
     def overlaps(
         self, found: Sequence[Rle], truth: Sequence[Rle], crowd: Sequence[bool]

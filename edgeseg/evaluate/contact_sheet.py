@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edgeseg.evaluate.drawing import INK, PAPER, put_text, write_png
+from edgeseg.evaluate.drawing import INK, PAPER, draw_legend, put_text, write_png
 from edgeseg.evaluate.picture_folder import read_picture
 from edgeseg.evaluate.scoring import Scoring
 from edgeseg.meter import NoTimer
@@ -40,7 +40,9 @@ def write_contact_sheet(
         captions.append(f"{score:.2f} {file.stem}")
     width = TILE if panels == 1 else 2 * TILE
     tiles = [_tile(d, c, width) for d, c in zip(drawings, captions, strict=True)]
-    write_png(path, _arrange(tiles, COLUMNS[panels]), "contact sheet")
+    sheet = _arrange(tiles, COLUMNS[panels])
+    legend = draw_legend(scoring.legend(), sheet.shape[1])
+    write_png(path, np.vstack([sheet, legend]), "contact sheet")
 
 
 def _tile(picture: U8, caption: str, width: int) -> U8:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import cv2
@@ -62,6 +63,27 @@ def outline(picture: U8, mask: U8, color: Bgr, caption: str) -> None:
         thickness=cv2.FILLED,
     )
     put_text(picture, caption, at=(left + 2, top + round(20 * scale)), scale=scale, color=(0, 0, 0))
+
+
+def draw_legend(colors: Mapping[str, Bgr], width: int) -> U8:
+    """Returns a strip of a width: a swatch and a name for each colour, in as many lines as needed.
+
+    Names wider than the strip are cut.
+    """
+    scale, line, swatch = 0.42, 24, 14
+    places: list[tuple[str, int, int]] = []
+    x, y = 8, 0
+    for name in colors:
+        needed = swatch + 6 + text_width(name, scale) + 18
+        if x > 8 and x + needed > width:
+            x, y = 8, y + line
+        places.append((name, x, y))
+        x += needed
+    strip: U8 = np.full((y + line + 4, width, 3), PAPER, np.uint8)
+    for name, x, y in places:
+        strip[y + 6 : y + 6 + swatch, x : x + swatch] = colors[name]
+        put_text(strip, name, at=(x + swatch + 6, y + 17), scale=scale, color=INK)
+    return strip
 
 
 def write_png(path: Path, picture: U8, what: str) -> None:

@@ -13,6 +13,7 @@ from edgeseg.errors import ConfigError
 from edgeseg.evaluate.average_precision import KINDS, CocoScorer, Found, Kind, Precision
 from edgeseg.evaluate.class_names import plain_name
 from edgeseg.evaluate.coco_data import CocoData, CocoImage, CocoObject
+from edgeseg.evaluate.coco_masks import decode
 from edgeseg.evaluate.drawing import HIT, INVENTED, MISSED, UNSCORED, Bgr, outline
 from edgeseg.evaluate.picture_folder import check_size
 from edgeseg.evaluate.scoring import Confusion, number
@@ -112,11 +113,20 @@ class InstanceScoring:
         left, right = image.copy(), image.copy()
         for one, lost in zip(truth, missed, strict=True):
             color = UNSCORED if one.crowd else MISSED if lost else HIT
-            outline(left, self._scorer.decode(self._masks[one.id]), color, name[one.category_id])
+            outline(left, decode(self._masks[one.id]), color, name[one.category_id])
         for guess, verdict in reversed(list(zip(found, verdicts, strict=True))):
             caption = f"{name[guess.category_id]} {guess.score:.2f}"
-            outline(right, self._scorer.decode(guess.mask), _COLORS[verdict], caption)
+            outline(right, decode(guess.mask), _COLORS[verdict], caption)
         return np.hstack([left, right])
+
+    def legend(self) -> dict[str, Bgr]:
+        """Returns what the colours of a drawing mean."""
+        return {
+            "correct (left: truth, right: found)": HIT,
+            "missed": MISSED,
+            "wrong": INVENTED,
+            "crowd": UNSCORED,
+        }
 
     def _predicted(self, image: CocoImage, result: Result) -> list[Found]:
         """Returns a result's objects of the classes that are judged in a picture, best first."""

@@ -52,7 +52,7 @@ def open_scoring(spec: ModelSpec, choice: DataChoice) -> Scoring:
     if spec.task == "semantic":
         scenes = open_scenes(
             split,
-            spec.classes,
+            spec.label_set.names,
             void=choice.void,
             pairs=parse_pairs(choice.pairs),
             sources=choice.sources,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.evaluate.drawing import HIT, INVENTED, MISSED, UNSCORED
+from edgeseg.evaluate.drawing import HIT, INVENTED, MISSED, UNSCORED, Bgr
 from edgeseg.evaluate.labelled_folder import PERSON, LabelledFolder
 from edgeseg.evaluate.scoring import Confusion, by_name, number, ratio
 from edgeseg.ops.labels import label_map
@@ -118,6 +118,10 @@ class PortraitScoring:
         """Returns the picture with hits, misses and inventions tinted."""
         truth = self._folder.truth(self._folder.samples[index], result.frame_size)
         return colour_errors(image, label_map(result), truth)
+
+    def legend(self) -> dict[str, Bgr]:
+        """Returns what the colours of a drawing mean."""
+        return {"found": HIT, "missed": MISSED, "invented": INVENTED, "not scored": UNSCORED}
 
 
 def colour_errors(image: U8, predicted: U8, truth: U8) -> U8:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeseg.evaluate.drawing import Bgr
 from edgeseg.types import U8, Result
 
 
@@ -53,6 +54,10 @@ class Scoring(Protocol):
 
     def drawing(self, index: int, image: U8, result: Result) -> U8:
         """Returns a BGR picture that shows what is right and wrong in a result."""
+        ...
+
+    def legend(self) -> Mapping[str, Bgr]:
+        """Returns what the colours of a drawing mean."""
         ...
 
 

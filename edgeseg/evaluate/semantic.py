@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeseg.evaluate.drawing import MISSED, UNSCORED, Bgr
 from edgeseg.evaluate.scene_folder import SceneFolder
 from edgeseg.evaluate.scoring import Confusion, by_name, mean_of, number
 from edgeseg.labels import LabelSet
@@ -29,8 +29,6 @@ from edgeseg.ops.metrics import (
 from edgeseg.types import U8, Result
 
 OTHER = "(other)"
-_RIGHT, _WRONG, _UNSCORED = (70, 120, 60), (50, 50, 235), (96, 96, 96)
-"""BGR of the panel that shows where a class map is wrong."""
 
 
 @dataclass(slots=True)
@@ -123,17 +121,18 @@ class SemanticScoring:
     def drawing(self, index: int, image: U8, result: Result) -> U8:
         """Returns four panels: picture and where it is wrong, truth and prediction."""
         predicted, truth = self._compared(index, result)
-        errors = np.full((*truth.shape, 3), _UNSCORED, np.uint8)
-        scored = truth != IGNORE
-        errors[scored & (predicted == truth)] = _RIGHT
-        errors[scored & (predicted != truth)] = _WRONG
-        shown = cv2.addWeighted(src1=image, alpha=0.45, src2=errors, beta=0.55, gamma=0)
-        return np.vstack(
-            [
-                np.hstack([image, shown]),
-                np.hstack([self._palette[truth], self._palette[predicted]]),
-            ]
-        )
+        errors = image // 2
+        wrong = (truth != IGNORE) & (predicted != truth)
+        errors[wrong] = (0.3 * errors[wrong] + 0.7 * np.array(MISSED)).astype(np.uint8)
+        errors[truth == IGNORE] = UNSCORED
+        maps = [self._palette[labels] for labels in (truth, predicted)]
+        return np.vstack([np.hstack([image, errors]), np.hstack(maps)])
+
+    def legend(self) -> dict[str, Bgr]:
+        """Returns what the colours of a drawing mean."""
+        names = self.confusion().columns
+        colors = {name: _bgr(self._palette[n]) for n, name in enumerate(names)}
+        return {"above right: wrong": MISSED, "not scored": UNSCORED, **colors}
 
     def _compared(self, index: int, result: Result) -> tuple[U8, U8]:
         """Returns the predicted and the true map of scored classes, uint8 [H, W]."""
@@ -151,3 +150,8 @@ def _palette(folder: SceneFolder, labels: LabelSet) -> U8:
             colors[scored] = color[::-1]
     colors[IGNORE] = 0
     return colors
+
+
+def _bgr(color: U8) -> Bgr:
+    blue, green, red = color.tolist()
+    return blue, green, red
