@@ -165,6 +165,14 @@ def make_sink(uri: str, config: RunConfig) -> Sink:
         from edgeseg.video.masks_sink import MasksSink
 
         return MasksSink(path)
+    if kind is SinkKind.CSV:
+        from edgeseg.video.csv_sink import CsvSink
+
+        return CsvSink(path)
+    if kind is SinkKind.COCO:
+        from edgeseg.video.coco_sink import CocoSink
+
+        return CocoSink(path)
     if kind is SinkKind.WINDOW:
         from edgeseg.video.window import WindowSink
 

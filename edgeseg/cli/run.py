@@ -35,10 +35,20 @@ def run(
     ),
     model: str | None = typer.Option(None, "--model", "-m", help="Shipped name or FILE.onnx."),
     effect: str | None = typer.Option(
-        None, "--effect", "-e", help="blur[=S], replace=FILE, color=#RRGGBB, alpha, overlay, ..."
+        None,
+        "--effect",
+        "-e",
+        help="overlay[=O], blur[=S], replace=FILE, color=C, alpha, anonymize ...",
     ),
     output: list[str] = typer.Option(
-        [], "--output", "-o", metavar="SINK", help="out.mp4, folder/, f_%06d.png, masks:folder/ ..."
+        [],
+        "--output",
+        "-o",
+        metavar="SINK",
+        help="out.mp4, folder/, f_%06d.png, masks:folder/, csv:file.csv, coco:file.json ...",
+    ),
+    classes: str | None = typer.Option(
+        None, "--classes", metavar="A,B", help="Classes to draw, keep or hide, such as car,person."
     ),
     report: str | None = typer.Option(None, "--report", help="Write the run's figures as JSON."),
     config: str | None = typer.Option(None, "--config", "-c", help="YAML file or shipped name."),
@@ -53,6 +63,7 @@ def run(
         "source.uri": source,
         "model.name": model,
         "effect.name": effect,
+        "effect.classes": split_names(classes),
         "output.sinks": list(output) or None,
         "output.window": False if no_window else None,
         "output.overwrite": overwrite or None,
@@ -65,6 +76,11 @@ def run(
         path, value = parse_assignment(text)
         assign(tree, path, value, where=f"--set {text}")
     run_resolved(resolve(tree, where=config or "options"), quiet=quiet)
+
+
+def split_names(text: str | None) -> list[str] | None:
+    """Splits ``car, person`` into its names; None stays None."""
+    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
 
 
 def load_config(name: str) -> dict[str, Any]:

@@ -18,15 +18,29 @@ class SinkKind(Enum):
     VIDEO = "video file"
     IMAGES = "image sequence"
     MASKS = "label pictures"
+    CSV = "table"
+    COCO = "COCO file"
     WINDOW = "window"
     NULL = "nothing"
 
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm")
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
-_SCHEMES = {"window://": SinkKind.WINDOW, "null://": SinkKind.NULL, "masks:": SinkKind.MASKS}
+_SCHEMES = {
+    "window://": SinkKind.WINDOW,
+    "null://": SinkKind.NULL,
+    "masks:": SinkKind.MASKS,
+    "csv:": SinkKind.CSV,
+    "coco:": SinkKind.COCO,
+}
+_WANTED = {
+    SinkKind.MASKS: "a folder after masks:, such as masks:labels/",
+    SinkKind.CSV: "a file after csv:, such as csv:areas.csv",
+    SinkKind.COCO: "a file after coco:, such as coco:objects.json",
+}
 _KNOWN = (
-    "out.mp4, out.mov, out.mkv, out.webm, folder/, f_%06d.png, masks:folder/, window://, null://"
+    "out.mp4, out.mov, out.mkv, out.webm, folder/, f_%06d.png, masks:folder/, csv:file.csv, "
+    "coco:file.json, window://, null://"
 )
 
 
@@ -106,9 +120,9 @@ def _identity(path: Path) -> tuple[int, int] | str:
 
 def _scheme_address(uri: str, scheme: str, kind: SinkKind) -> SinkAddress:
     rest = uri[len(scheme) :]
-    if kind is SinkKind.MASKS and not rest:
-        raise SinkRefused(f"sink {uri}: expected a folder after masks:, such as masks:labels/")
-    if kind is not SinkKind.MASKS and rest:
+    if kind in _WANTED and not rest:
+        raise SinkRefused(f"sink {uri}: expected {_WANTED[kind]}")
+    if kind not in _WANTED and rest:
         raise SinkRefused(f"sink {uri}: {scheme} takes nothing after it, got {rest!r}")
     return SinkAddress(kind, rest)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -13,6 +14,8 @@ from sink_helpers import decoded, output_info, rendered, source_info
 from edgeseg.errors import SinkRefused
 from edgeseg.protocols import InteractiveSink, Sink
 from edgeseg.types import Size
+from edgeseg.video.coco_sink import CocoSink
+from edgeseg.video.csv_sink import CsvSink
 from edgeseg.video.file_sink import FileSink
 from edgeseg.video.image_sink import ImageSequenceSink
 from edgeseg.video.masks_sink import MasksSink
@@ -29,6 +32,8 @@ FILES: dict[str, Make] = {
     "png": lambda folder: ImageSequenceSink(f"{folder}/out/"),
     "jpg": lambda folder: ImageSequenceSink(f"{folder}/f_%06d.jpg"),
     "masks": lambda folder: MasksSink(f"{folder}/labels/"),
+    "csv": lambda folder: CsvSink(f"{folder}/out.csv"),
+    "coco": lambda folder: CocoSink(f"{folder}/out.json"),
 }
 SINKS: dict[str, Make] = FILES | {"null": lambda folder: NullSink()}
 if why_no_window() is None:
@@ -39,13 +44,17 @@ every_file = pytest.mark.parametrize("make", FILES.values(), ids=FILES)
 
 
 def count(folder: Path) -> int:
-    """Pictures in whatever a sink left in ``folder``."""
+    """Frames in whatever a sink left in ``folder``."""
     total = 0
     for path in folder.rglob("*.*"):
         if path.suffix in {".mp4", ".mov", ".mkv", ".webm"}:
             total += len(decoded(path))
         elif path.suffix in {".png", ".jpg"}:
             total += cv2.imread(str(path)) is not None
+        elif path.name == "out.csv":
+            total += len(path.read_text().splitlines()) - 1
+        elif path.name == "out.json":
+            total += len(json.loads(path.read_text())["images"])
     return total
 
 
