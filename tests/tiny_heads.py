@@ -81,7 +81,7 @@ def share_inside(box: tuple[float, float, float, float], size: Size) -> NDArray[
 
     def along(low: float, high: float, count: int) -> NDArray[np.float64]:
         starts = np.arange(count)
-        return np.clip(np.minimum(high, starts + 1) - np.maximum(low, starts), 0, 1)
+        return np.asarray(np.clip(np.minimum(high, starts + 1) - np.maximum(low, starts), 0, 1))
 
     x, y = size.width / NETWORK.width, size.height / NETWORK.height
     columns = along(box[0] * x, box[2] * x, size.width)

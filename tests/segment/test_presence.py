@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from fakes import grey
 
+from edgeseg.labels import CAMVID
 from edgeseg.protocols import Smoother
 from edgeseg.segment import PresenceGate
 from edgeseg.segment.presence import ARRIVE_S, LEAVE_S
 from edgeseg.segment.smoothing import KeepResult
 from edgeseg.spec import Thresholds
-from edgeseg.types import F32, Frame, Geometry, Matte, Rect, Size
+from edgeseg.types import F32, Frame, Geometry, Matte, Rect, SemanticMap, Size
 
 SIDE = Size(128, 96)
 GEOMETRY = Geometry(Size(640, 480), SIDE, Rect(0, 0, *SIDE))
@@ -40,12 +41,18 @@ def frame(index: int, *, fps: float = FPS, cut: bool = False, stamped: bool = Tr
     return Frame(PLANES, index, captured_at=100 + index / fps, pts=pts, cut=cut)
 
 
+def smooth(gate: PresenceGate, at: Frame, result: Matte) -> Matte:
+    out = gate.smooth(at, result)
+    assert isinstance(out, Matte)
+    return out
+
+
 def run(
     gate: PresenceGate, results: list[Matte], *, start: int = 0, fps: float = FPS
 ) -> list[bool]:
     present = []
     for index, result in enumerate(results, start):
-        out = gate.smooth(frame(index, fps=fps), result)
+        out = smooth(gate, frame(index, fps=fps), result)
         assert out.present or not out.person.any()
         present.append(out.present)
     return present
@@ -67,11 +74,11 @@ def test_keeping_the_result_is_a_smoother_too(gate: PresenceGate) -> None:
 def test_a_person_passes_untouched_from_the_first_frame(gate: PresenceGate) -> None:
     result = matte(PERSON)
     for index in range(5):
-        assert gate.smooth(frame(index), result) is result
+        assert smooth(gate, frame(index), result) is result
 
 
 def test_an_empty_room_is_empty_from_the_first_frame(gate: PresenceGate) -> None:
-    out = gate.smooth(frame(0), matte())
+    out = smooth(gate, frame(0), matte())
     assert not out.present
     assert out.person.shape == (SIDE.height, SIDE.width)
     assert not out.person.any()
@@ -131,24 +138,24 @@ def test_the_times_are_seconds_not_frames(fps: int) -> None:
 def test_without_stream_time_the_clock_counts(gate: PresenceGate) -> None:
     results = [*[matte(PERSON)] * FPS, *[matte((3, 3, 2))] * FPS]
     present = [
-        gate.smooth(frame(i, stamped=False), result).present for i, result in enumerate(results)
+        smooth(gate, frame(i, stamped=False), result).present for i, result in enumerate(results)
     ]
     assert present.index(False) == pytest.approx(FPS + LEAVE_S * FPS, abs=1)
 
 
 def test_cuts_pauses_and_jumps_are_decided_at_once(gate: PresenceGate) -> None:
     run(gate, [matte()] * 10)
-    assert gate.smooth(frame(10, cut=True), matte(PERSON)).present
-    assert not gate.smooth(frame(11, cut=True), matte()).present
-    assert gate.smooth(frame(11 + 2 * FPS), matte(PERSON)).present  # two seconds later
-    assert not gate.smooth(frame(3), matte()).present  # back in time
+    assert smooth(gate, frame(10, cut=True), matte(PERSON)).present
+    assert not smooth(gate, frame(11, cut=True), matte()).present
+    assert smooth(gate, frame(11 + 2 * FPS), matte(PERSON)).present  # two seconds later
+    assert not smooth(gate, frame(3), matte()).present  # back in time
     gate.reset()
-    assert gate.smooth(frame(4), matte(PERSON)).present
+    assert smooth(gate, frame(4), matte(PERSON)).present
 
 
 def test_a_stray_blob_goes_and_its_halo_too(gate: PresenceGate) -> None:
     clean = matte(PERSON)
-    out = gate.smooth(frame(0), matte(PERSON, (120, 8, 4)))
+    out = smooth(gate, frame(0), matte(PERSON, (120, 8, 4)))
     np.testing.assert_array_equal(out.person, clean.person)
     assert out.present
 
@@ -165,14 +172,14 @@ def test_a_stray_blob_goes_and_its_halo_too(gate: PresenceGate) -> None:
     ids=["near", "in-the-corner-of-its-box", "large", "considerable", "small-and-far"],
 )
 def test_what_counts_as_stray(gate: PresenceGate, blob: Disc, kept: bool) -> None:
-    out = gate.smooth(frame(0), matte(PERSON, blob))
+    out = smooth(gate, frame(0), matte(PERSON, blob))
     assert (out.person[blob[1], blob[0]] > 0.5) == kept
     assert out.person[PERSON[1], PERSON[0]] > 0.9
 
 
 def test_two_people_stay(gate: PresenceGate) -> None:
     result = matte((30, 50, 20), (100, 50, 16))
-    assert gate.smooth(frame(0), result) is result
+    assert smooth(gate, frame(0), result) is result
 
 
 def test_it_never_uncovers_and_never_writes_to_its_input(gate: PresenceGate) -> None:
@@ -183,7 +190,7 @@ def test_it_never_uncovers_and_never_writes_to_its_input(gate: PresenceGate) -> 
         )
         noise = np.clip((noise - 0.5) * 6 + 0.4, 0, 1).astype(np.float32)
         given = Matte(noise.copy(), GEOMETRY)
-        out = gate.smooth(frame(index), given)
+        out = smooth(gate, frame(index), given)
         assert (out.person <= noise).all()
         np.testing.assert_array_equal(given.person, noise)
         assert out.geometry is GEOMETRY
@@ -192,7 +199,7 @@ def test_it_never_uncovers_and_never_writes_to_its_input(gate: PresenceGate) -> 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 50), (67, 101)])
 def test_any_size(gate: PresenceGate, shape: tuple[int, int]) -> None:
     person = np.ones(shape, np.float32)
-    assert gate.smooth(frame(0), Matte(person, GEOMETRY)).present
+    assert smooth(gate, frame(0), Matte(person, GEOMETRY)).present
 
 
 def test_the_cost_is_small(gate: PresenceGate) -> None:
@@ -202,6 +209,15 @@ def test_the_cost_is_small(gate: PresenceGate) -> None:
     best = 1.0
     for index in range(60):
         started = time.perf_counter()
-        gate.smooth(frame(index), result)
+        smooth(gate, frame(index), result)
         best = min(best, time.perf_counter() - started)
     assert best < 0.001  # 0.2 ms alone on a core
+
+
+def test_results_of_other_tasks_pass_and_reset_it(gate: PresenceGate) -> None:
+    """A run may change to a driving model and back while it runs."""
+    run(gate, [matte()] * 10)
+    labels = np.zeros((SIDE.height, SIDE.width), np.uint8)
+    scene = SemanticMap(labels, None, GEOMETRY, CAMVID)
+    assert gate.smooth(frame(10), scene) is scene
+    assert smooth(gate, frame(11), matte(PERSON)).present

@@ -39,6 +39,12 @@ def open_tiny(folder: Path, head: str = "probability", **changes: object) -> Net
     return NetworkSegmenter(model.spec, open_backend(model))
 
 
+def matte_of(segmenter: NetworkSegmenter, frame: Frame) -> Matte:
+    result = segmenter.segment(frame, Stages())
+    assert isinstance(result, Matte)
+    return result
+
+
 def iou(matte: Matte, mask: U8) -> float:
     big = cv2.resize(
         src=matte.person, dsize=tuple(matte.frame_size), interpolation=cv2.INTER_LINEAR
@@ -60,7 +66,7 @@ def test_every_head_and_layout_finds_the_box(
         tmp_path, head, layout=layout, dtype=dtype, out_layout=out_layout, size=size
     )
     frame, mask = bright_box(Size(256, 192), Rect(60, 40, 160, 150))
-    matte = segmenter.segment(frame, Stages())
+    matte = matte_of(segmenter, frame)
     assert matte.person.shape == (48, 64)
     assert matte.person.dtype == np.float32
     assert matte.person.flags.c_contiguous
@@ -81,7 +87,7 @@ def test_the_matte_lies_on_the_picture(tmp_path: Path, fit: str, stride: int, si
     width, height = size
     box = Rect(width // 4, height // 4, max(width * 3 // 4, 1), max(height * 3 // 4, 1))
     frame, mask = bright_box(size, box)
-    matte = segmenter.segment(frame, Stages())
+    matte = matte_of(segmenter, frame)
     assert matte.frame_size == size
     big = cv2.resize(
         src=matte.person, dsize=tuple(matte.frame_size), interpolation=cv2.INTER_LINEAR
@@ -99,7 +105,7 @@ def test_the_matte_lies_on_the_picture(tmp_path: Path, fit: str, stride: int, si
 def test_letterbox_bars_are_not_part_of_the_matte(tmp_path: Path) -> None:
     segmenter = open_tiny(tmp_path, size=Size(64, 64), stride=2, fit="letterbox")
     frame, _ = bright_box(Size(200, 100), Rect(0, 0, 200, 100))
-    matte = segmenter.segment(frame, Stages())
+    matte = matte_of(segmenter, frame)
     assert matte.geometry.content == Rect(0, 16, 64, 48)
     assert matte.person.shape == (16, 32)
     assert matte.person.min() > 0.99
@@ -108,7 +114,7 @@ def test_letterbox_bars_are_not_part_of_the_matte(tmp_path: Path) -> None:
 def test_a_fractional_bar_does_not_bleed_in(tmp_path: Path) -> None:
     segmenter = open_tiny(tmp_path, size=Size(64, 64), stride=4, fit="letterbox")
     frame, _ = bright_box(Size(640, 470), Rect(0, 0, 640, 470))  # bars of 8.5 pixels
-    matte = segmenter.segment(frame, Stages())
+    matte = matte_of(segmenter, frame)
     assert matte.person.shape == (12, 16)
     assert matte.person[1:-1].min() > 0.99
 
@@ -133,14 +139,14 @@ def test_a_threshold_of_the_user_s_replaces_the_model_s(tmp_path: Path) -> None:
     model = load_model(tiny_model(tmp_path / "tiny.onnx"))
     segmenter = NetworkSegmenter(model.spec, open_backend(model), threshold=0.8)
     frame, _ = bright_box(Size(64, 48), Rect(0, 0, 9, 9))
-    assert segmenter.segment(frame, Stages()).threshold == 0.8
+    assert matte_of(segmenter, frame).threshold == 0.8
 
 
 def test_threads_may_share_it(tmp_path: Path) -> None:
     segmenter = open_tiny(tmp_path, size=Size(64, 48))
     frames = [bright_box(Size(128, 96), Rect(0, 0, 8 * i + 8, 60)) for i in range(12)] * 4
     with ThreadPoolExecutor(4) as pool:
-        mattes = list(pool.map(lambda pair: segmenter.segment(pair[0], Stages()), frames))
+        mattes = list(pool.map(lambda pair: matte_of(segmenter, pair[0]), frames))
     for matte, (_, mask) in zip(mattes, frames, strict=True):
         assert iou(matte, mask) > 0.9
 
