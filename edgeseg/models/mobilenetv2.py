@@ -8,7 +8,6 @@ Input range: RGB in [-1, 1].
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -114,12 +113,6 @@ class MobileNetV2Features(nn.Module):
             if index in taps:
                 outputs.append(x)
         return outputs
-
-
-def load_pretrained_state(path: Path) -> dict[str, Tensor]:
-    """ImageNet `features.*` tensors as float32 from a torch file (which may store float16)."""
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    return {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
 
 
 def important_hidden(state: Mapping[str, Tensor], block: int, keep: int) -> Tensor:

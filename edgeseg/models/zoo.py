@@ -50,9 +50,9 @@ def architecture(name: str, *, task: str | None = None) -> Architecture:
     """
     known = [key for key, value in ARCHITECTURES.items() if task in (None, value.task)]
     if name not in known:
-        what = (
-            f"{name!r} is for {ARCHITECTURES[name].task}" if name in ARCHITECTURES else repr(name)
-        )
+        what = repr(name)
+        if name in ARCHITECTURES:
+            what += f", which is for {ARCHITECTURES[name].task}"
         kind = f" for {task}" if task else ""
         raise ConfigError(
             f"arch: expected {' or '.join(known)}{kind}, got {what}{near_match(name, known)}"

@@ -29,7 +29,9 @@ Progress = Callable[[int, int, float], None]
 """Called after each step with (steps done in this epoch, steps per epoch, loss)."""
 Scored = Callable[[int, float, dict[str, float]], None]
 """Called after each epoch with (epochs done, mean loss, scores; empty when not validated)."""
-_UNREADABLE = (RuntimeError, TypeError, KeyError, EOFError, OSError, UnpicklingError)
+_UNREADABLE = (
+    RuntimeError, TypeError, ValueError, LookupError, EOFError, OSError, UnpicklingError,
+)  # fmt: skip
 
 
 def learning_rate_factor(epoch: float, config: Schedule) -> float:
@@ -134,7 +136,7 @@ class Run:
             self.averaged.steps = state["averaged_steps"]
             self.optimizer.load_state_dict(state["optimizer"])
             self.epoch, self.best = state["epoch"], state["best"]
-        except (*_UNREADABLE, ValueError) as error:
+        except _UNREADABLE as error:
             raise ConfigError(
                 f"{path}: its weights are not those of {arch!r} as it is now: "
                 f"{str(error).splitlines()[-1].strip()}"

@@ -6,9 +6,7 @@ folder of the run and every file of the data are checked first.
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
 import yaml
@@ -16,7 +14,7 @@ from torch import nn
 
 from edgeseg.errors import ConfigError, ModelError
 from edgeseg.models import zoo
-from edgeseg.models.mobilenetv2 import load_pretrained_state
+from edgeseg.models.importing.checkpoint import read_state
 from edgeseg.spec import one_line
 from edgeseg.training.config import InstanceConfig, SceneConfig, TrainConfig
 from edgeseg.training.instance.task import InstanceTask
@@ -25,10 +23,6 @@ from edgeseg.training.portrait.task import PortraitTask
 from edgeseg.training.portrait.teacher import Ensemble
 from edgeseg.training.scene.task import SceneTask
 from edgeseg.training.task import Task
-
-logger = logging.getLogger(__name__)
-
-_UNREADABLE = (RuntimeError, TypeError, AttributeError, EOFError, OSError, UnpicklingError)
 
 
 def choose_device(name: str, config: TrainConfig) -> torch.device:
@@ -116,14 +110,14 @@ def fill_backbone(network: nn.Module, path: Path) -> None:
 
     Raises: ModelError naming `path` and what was expected.
     """
-    if not path.is_file():
-        raise ModelError(f"{path}: no such file; expected ImageNet weights of MobileNetV2")
+    state = read_state(path)
     try:
-        zoo.start_from_imagenet(network, load_pretrained_state(path))
+        zoo.start_from_imagenet(network, state)
     except KeyError as error:
         raise ModelError(
-            f"{path}: no {error.args[0]!r} in it; expected torchvision's names of MobileNetV2"
+            f"{path}: no {error.args[0]!r} in it; expected MobileNetV2 1.0 with torchvision's names"
         ) from error
-    except _UNREADABLE as error:
-        reason = one_line(error)[:120] or type(error).__name__
-        raise ModelError(f"{path}: expected ImageNet weights of MobileNetV2: {reason}") from error
+    except (RuntimeError, IndexError) as error:
+        raise ModelError(
+            f"{path}: its shapes are not those of MobileNetV2 1.0: {one_line(error)}"
+        ) from error

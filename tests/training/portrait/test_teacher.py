@@ -15,7 +15,7 @@ from torch import nn
 
 from edgeseg.models.export import Deployed, write_model
 from edgeseg.spec import InputSpec, ModelSpec, OutputSpec
-from edgeseg.training.teacher import Ensemble
+from edgeseg.training.portrait.teacher import Ensemble
 from edgeseg.types import Size
 
 

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgeseg.training.augment import placed, training_sample, with_bystanders
-from edgeseg.training.config import AugmentConfig
-from edgeseg.training.datasets import NO_PERSON, Sample, SampleBank
-from edgeseg.training.geometry import View, keep_inside, person_box, warp_image, warp_mask
+from edgeseg.training.config import PortraitAugment
+from edgeseg.training.portrait.augment import placed, training_sample, with_bystanders
+from edgeseg.training.portrait.datasets import NO_PERSON, Sample, SampleBank
+from edgeseg.training.portrait.views import keep_inside, person_box, warp_mask
+from edgeseg.training.views import View, warp_image
+from edgeseg.types import Size
 
 RED = np.array([255, 0, 0], np.uint8)
 GREEN = np.array([0, 160, 0], np.uint8)
@@ -39,7 +41,7 @@ def redness(image: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 @pytest.mark.parametrize("source", ["ccp", "celeb", "vik"])
 def test_every_change_keeps_picture_and_mask_together(bank: SampleBank, source: str) -> None:
-    config = AugmentConfig(second_person=0.5, occluder=0.5, bystanders=0.0, **STILL)
+    config = PortraitAugment(second_person=0.5, occluder=0.5, bystanders=0.0, **STILL)
     worst = 0.0
     for seed in range(30):
         rng = np.random.default_rng(seed)
@@ -85,13 +87,13 @@ def test_patches_are_cut_at_the_border(left: int, top: int) -> None:
 
 def test_frames_without_a_person_are_empty(bank: SampleBank) -> None:
     rng = np.random.default_rng(0)
-    image, mask = training_sample(NO_PERSON, bank, 64, rng, AugmentConfig(**STILL))
+    image, mask = training_sample(NO_PERSON, bank, 64, rng, PortraitAugment(**STILL))
     assert not mask.any()
     assert not redness(image).any()
 
 
 def test_the_same_seed_gives_the_same_sample(bank: SampleBank) -> None:
-    config = AugmentConfig()
+    config = PortraitAugment()
     first = training_sample("vik", bank, 64, np.random.default_rng(7), config)
     again = training_sample("vik", bank, 64, np.random.default_rng(7), config)
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
@@ -100,8 +102,8 @@ def test_the_same_seed_gives_the_same_sample(bank: SampleBank) -> None:
 def test_the_identity_view_returns_the_picture() -> None:
     image = np.random.default_rng(0).integers(0, 256, (48, 48, 3), np.uint8)
     view = View(24.0, 24.0, 48.0, 48.0)
-    assert np.array_equal(warp_image(image, view, 48), image)
-    mirrored = warp_image(image, View(24.0, 24.0, 48.0, 48.0, mirrored=True), 48)
+    assert np.array_equal(warp_image(image, view, Size(48, 48)), image)
+    mirrored = warp_image(image, View(24.0, 24.0, 48.0, 48.0, mirrored=True), Size(48, 48))
     assert np.array_equal(mirrored, image[:, ::-1])
 
 

@@ -10,8 +10,8 @@ pytest.importorskip("torch", reason="training needs the [train] extra (PyTorch)"
 
 import torch
 
-from edgeseg.training.config import LossConfig
-from edgeseg.training.losses import (
+from edgeseg.training.config import PortraitLoss
+from edgeseg.training.portrait.losses import (
     dice_loss,
     edge_band,
     segmentation_loss,
@@ -28,8 +28,8 @@ def half_mask() -> torch.Tensor:
 def test_a_sure_and_right_answer_costs_almost_nothing() -> None:
     mask = half_mask()
     logit = (mask.float() * 2 - 1).unsqueeze(1) * 30
-    assert float(segmentation_loss([logit], mask, LossConfig())) < 1e-4
-    assert float(segmentation_loss([-logit], mask, LossConfig())) > 10
+    assert float(segmentation_loss([logit], mask, PortraitLoss())) < 1e-4
+    assert float(segmentation_loss([-logit], mask, PortraitLoss())) > 10
 
 
 def test_undecided_cross_entropy_is_log_two_whatever_the_weights() -> None:
@@ -42,7 +42,7 @@ def test_ignored_pixels_have_no_gradient() -> None:
     mask = half_mask()
     mask[:, :16] = 255
     logit = torch.zeros((1, 1, 64, 64), requires_grad=True)
-    segmentation_loss([logit], mask, LossConfig()).backward()
+    segmentation_loss([logit], mask, PortraitLoss()).backward()
     assert logit.grad is not None
     assert not logit.grad[:, :, :16].any()
     assert logit.grad[:, :, 16:].any()
@@ -51,7 +51,7 @@ def test_ignored_pixels_have_no_gradient() -> None:
 def test_a_batch_of_ignored_pixels_is_finite() -> None:
     mask = torch.full((1, 64, 64), 255, dtype=torch.uint8)
     logits = [torch.zeros((1, 1, 32, 32)), torch.zeros((1, 1, 8, 8))]
-    assert math.isfinite(float(segmentation_loss(logits, mask, LossConfig())))
+    assert math.isfinite(float(segmentation_loss(logits, mask, PortraitLoss())))
 
 
 def test_empty_frames_ask_for_nothing() -> None:
@@ -69,7 +69,7 @@ def test_the_edge_band_lies_on_the_edge() -> None:
 def test_a_teacher_moves_the_target() -> None:
     mask = half_mask()
     logit = torch.zeros((1, 1, 64, 64), requires_grad=True)
-    config = LossConfig(teacher=1.0, dice=0.0, edge_weight=0.0)
+    config = PortraitLoss(teacher=1.0, dice=0.0, edge_weight=0.0)
     soft = 1.0 - mask.float().unsqueeze(1)
     segmentation_loss([logit], mask, config, soft).backward()
     assert logit.grad is not None
