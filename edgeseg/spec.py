@@ -198,9 +198,8 @@ class ModelSpec(Strict):
     def _check(self) -> ModelSpec:
         problems = _head_problems(self)
         if self.palette and len(self.palette) != len(self.classes):
-            problems.append(
-                f"palette has {len(self.palette)} colours for {len(self.classes)} classes"
-            )
+            colors, names = len(self.palette), len(self.classes)
+            problems.append(f"palette has {colors} colours for {names} classes")
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -211,9 +210,15 @@ class ModelSpec(Strict):
         return self.head or HEADS[self.task][0]
 
     @property
+    def first_class(self) -> int:
+        """1 where the classes of objects begin with a background, else 0."""
+        background = self.task == "instance" and self.classes[:1] and self.classes[0].lower()
+        return int(background in BACKGROUNDS)
+
+    @property
     def label_set(self) -> LabelSet:
         """Names and colours of what labels of results number; for objects without background."""
-        first = 1 if self.task == "instance" and self.classes[0].lower() in BACKGROUNDS else 0
+        first = self.first_class
         return label_set(self.classes[first:], self.palette[first:] or None)
 
     def output(self, meaning: Meaning) -> OutputSpec:
@@ -264,26 +269,20 @@ def _head_problems(spec: ModelSpec) -> list[str]:
             f"head {spec.outputs_as} does not belong to task {spec.task} (its heads: "
             f"{', '.join(heads)}): task should be {fitting}"
         ]
-    if not spec.label_set.names:
+    if not spec.classes[spec.first_class :]:
         return ["classes must name at least one class besides the background"]
     head, wanted = spec.outputs_as, MEANINGS[spec.outputs_as]
     given = [output.meaning for output in spec.outputs]
     if head == "binary" and set(given) == set(wanted):
-        return _binary_problems(spec)
+        outputs, classes = len(given), len(spec.classes)
+        one_each = f"head binary: {outputs} output(s), one class each, need {outputs + 1} classes"
+        said = f"{one_each}, a background first; the card names {classes}"
+        return [] if classes == outputs + 1 else [said]
     if sorted(given) == sorted(wanted):
         return []
     return [
         f"head {head} needs one output each of meaning {', '.join(wanted)}; "
         f"the card has {', '.join(given)}"
-    ]
-
-
-def _binary_problems(spec: ModelSpec) -> list[str]:
-    if len(spec.classes) == len(spec.outputs) + 1:
-        return []
-    return [
-        f"head binary: {len(spec.outputs)} output(s), one class each, need "
-        f"{len(spec.outputs) + 1} classes, a background first; the card names {len(spec.classes)}"
     ]
 
 
