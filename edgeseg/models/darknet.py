@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 BLOCKS = (1, 2, 8, 8, 4)
 """Residual blocks per stage."""
-STAGE_CHANNELS = (64, 128, 256, 512, 1024)
+STAGE_CHANNELS: tuple[int, ...] = (64, 128, 256, 512, 1024)
 LEAK = 0.1
 
 

@@ -15,7 +15,7 @@ BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 """Blocks per stage by depth."""
 WIDTHS = (64, 128, 256, 512)
 EXPANSION = 4
-STAGE_CHANNELS = tuple(width * EXPANSION for width in WIDTHS)
+STAGE_CHANNELS: tuple[int, ...] = tuple(width * EXPANSION for width in WIDTHS)
 
 
 class Bottleneck(nn.Module):

@@ -136,12 +136,12 @@ class OfficialYolact(nn.Module):
         super().__init__()
         self.backbone: nn.Module
         if backbone == "darknet53":
-            self.backbone, channels = darknet.DarkNetFeatures(), darknet.STAGE_CHANNELS[-3:]
+            self.backbone, channels = darknet.DarkNetFeatures(), darknet.STAGE_CHANNELS
         else:
             depth = int(backbone.removeprefix("resnet"))
-            self.backbone, channels = resnet.ResNetFeatures(depth), resnet.STAGE_CHANNELS[-3:]
+            self.backbone, channels = resnet.ResNetFeatures(depth), resnet.STAGE_CHANNELS
         self.proto_net = _protonet()
-        self.fpn = FeaturePyramid(channels)
+        self.fpn = FeaturePyramid(channels[-3:])
         self.prediction_layers = nn.ModuleList([PredictionHead(classes)])
         # The official configurations for other sizes round the sides to whole pixels.
         self.sides = [int(scale / REFERENCE_SIZE * size) / size for scale in scales]
