@@ -70,15 +70,13 @@ def _semantic_classes(report: Row) -> Table:
 
 
 def _instances(report: Row) -> Table:
-    """One row per class of each source, each source, and all pictures pooled."""
-    heads = [f"{kind} {ap.upper()}" for kind in ("mask", "box") for ap in APS]
-    table = _table(report, "", "", "objects", *heads)
-    parts = {**report["sources"], "all pictures": report}
-    for name, part in parts.items():
-        table.add_row(name, "all classes", *_instance_cells(part), end_section=not part["classes"])
-        rows = list(part["classes"].items())
-        for label, row in rows:
-            table.add_row("", label, *_instance_cells(row), end_section=label == rows[-1][0])
+    """A row for each source and for all pictures, and below it one for each class."""
+    table = _table(report, "", "objects", "mask AP", "AP50", "AP75", "box AP", "AP50", "AP75")
+    for name, part in {**report["sources"], "all pictures": report}.items():
+        classes = part["classes"].items()
+        table.add_row(name, *_instance_cells(part), end_section=not classes)
+        for position, (label, row) in enumerate(classes, start=1):
+            table.add_row(f"  {label}", *_instance_cells(row), end_section=position == len(classes))
     return table
 
 

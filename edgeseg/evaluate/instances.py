@@ -114,7 +114,8 @@ class InstanceScoring:
         for one, lost in zip(truth, missed, strict=True):
             color = UNSCORED if one.crowd else MISSED if lost else HIT
             outline(left, decode(self._masks[one.id]), color, name[one.category_id])
-        for guess, verdict in reversed(list(zip(found, verdicts, strict=True))):
+        judged = sorted(zip(found, verdicts, strict=True), key=lambda pair: pair[1] == "wrong")
+        for guess, verdict in judged:
             caption = f"{name[guess.category_id]} {guess.score:.2f}"
             outline(right, decode(guess.mask), _COLORS[verdict], caption)
         return np.hstack([left, right])
