@@ -117,9 +117,10 @@ def tag_text(result: Instances, index: int) -> str:
 
 
 def contour_color(rgb: RGB) -> RGB:
-    """Returns a colour as it is where it is bright, mixed with white where it is dark."""
+    """Returns a lighter shade of a colour, bright however dark the colour is."""
     brightness = 0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2]
-    share = max((_DARKEST - brightness) / (255 - brightness), 0.25)
+    missing = max(_DARKEST - brightness, 0)
+    share = max(missing / (255 - min(brightness, _DARKEST)), 0.25)
     red, green, blue = (round(level + share * (255 - level)) for level in rgb)
     return red, green, blue
 

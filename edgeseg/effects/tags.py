@@ -142,7 +142,7 @@ def _spots(box: tuple[float, float, float, float], size: Size, picture: Size) ->
     left, top, right, bottom = box
     rows = [top - size.height, bottom]
     if not _is_tiny(box, size):
-        rows[1:1] = [top, top + size.height]
+        rows[1:1] = [top, top + size.height, top + 2 * size.height]
     rows += [top - 2 * size.height, bottom + size.height]
     for y in rows:
         for x in (left, right - size.width):

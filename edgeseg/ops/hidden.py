@@ -94,7 +94,7 @@ def _regions(chosen: U8, result: Matte | SemanticMap, margin: float) -> Iterator
         part = (labels[top : top + high, left : left + wide] == number).view(np.uint8) * 255
         size = (box.right - box.left, box.bottom - box.top)
         big = cv2.resize(src=part, dsize=size, interpolation=cv2.INTER_LINEAR)
-        _, mask = cv2.threshold(src=big, thresh=0, maxval=255, type=cv2.THRESH_BINARY)
+        _, mask = cv2.threshold(src=big, thresh=127, maxval=255, type=cv2.THRESH_BINARY)
         yield Piece(box, mask)
 
 

@@ -1,12 +1,13 @@
 """What every effect promises, over the table in the code."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 import cv2
 import numpy as np
 import pytest
-from scenes import COLORS, SIZES, as_tuple, matte, person_mask, poisoned, scene
+from scenes import CAR, COLORS, SIZES, as_tuple, matte, person_mask, poisoned, scene, single, street
 
 from edgeseg.config import EffectConfig
 from edgeseg.effects import EFFECTS, make_effect
@@ -17,6 +18,8 @@ from edgeseg.types import ColorSpace, Frame, Matte, Planes, Result, Size
 class Make(Protocol):
     def __call__(self, text: str, config: EffectConfig | None = None) -> Effect: ...
 
+
+Kind = Callable[[Frame], Result]
 
 CASES = [
     "overlay",
@@ -73,7 +76,14 @@ def test_says_what_it_is(case: str, make: Make) -> None:
 def test_writes_every_pixel_and_leaves_its_input_alone(case: str, size: Size, make: Make) -> None:
     effect, frame = make(case), scene(size)
     before = as_tuple(frame.planes)
-    for result in (matte(frame), matte(frame, present=False), None):
+    for result in (
+        matte(frame),
+        matte(frame, present=False),
+        street(frame),
+        single(frame),
+        single(frame, []),
+        None,
+    ):
         one = render(effect, frame, result, level=7)
         two = render(effect, frame, result, level=193)
         assert as_tuple(one) == as_tuple(two)
@@ -84,8 +94,9 @@ def test_writes_every_pixel_and_leaves_its_input_alone(case: str, size: Size, ma
 @pytest.mark.parametrize("case", CASES)
 def test_draws_in_every_colour_space(case: str, color: ColorSpace, make: Make) -> None:
     frame = scene(Size(101, 67), color=color)
-    out = render(make(case), frame, matte(frame))
-    assert out.size == make(case).output_size(frame.size)
+    effect = make(case)
+    for result in (matte(frame), street(frame), single(frame)):
+        assert render(effect, frame, result).size == effect.output_size(frame.size)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -98,7 +109,8 @@ def test_output_size(case: str, make: Make) -> None:
 def test_threads_get_the_pictures_one_thread_gets(case: str, make: Make) -> None:
     effect = make(case)
     frames = [scene(size, seed=i) for i, size in enumerate([Size(160, 90), Size(101, 67)] * 6)]
-    jobs = [(frame, None if i % 5 == 4 else matte(frame)) for i, frame in enumerate(frames)]
+    kinds = (matte, street, single, matte, lambda frame: None)
+    jobs = [(frame, kinds[i % 5](frame)) for i, frame in enumerate(frames)]
     want = [as_tuple(render(effect, *job)) for job in jobs]
     with ThreadPoolExecutor(max_workers=2) as pool:
         got = list(pool.map(lambda job: as_tuple(render(effect, *job)), jobs * 3))
@@ -116,6 +128,38 @@ def test_without_a_person_nothing_of_the_frame_is_left(case: str, size: Size, ma
         for result in (None, matte(frame, present=False))
     }
     assert len(pictures) == 1
+
+
+@pytest.mark.parametrize("case", COVERING)
+@pytest.mark.parametrize("kind", ["nobody on the street", "no objects", "only cars"])
+def test_nothing_of_the_chosen_classes_covers_everything(case: str, kind: str, make: Make) -> None:
+    frame = scene(Size(101, 67))
+    results: dict[str, Result] = {
+        "nobody on the street": street(frame, number=CAR),
+        "no objects": single(frame, []),
+        "only cars": single(frame, classes=[1]),
+    }
+    effect, result = make(case), results[kind]
+    assert as_tuple(render(effect, frame, result)) == as_tuple(render(effect, frame, None))
+
+
+@pytest.mark.parametrize("case", COVERING)
+@pytest.mark.parametrize("kind", [street, single])
+def test_people_of_any_model_stay_as_filmed(case: str, kind: Kind, make: Make) -> None:
+    frame = scene(Size(256, 144))
+    out = render(make(case), frame, kind(frame))
+    inside = person_mask(frame.size, share=0.2)
+    np.testing.assert_array_equal(out.y[inside], frame.planes.y[inside])
+    far = ~person_mask(frame.size, share=0.45)
+    assert (out.y[far] != frame.planes.y[far]).mean() > 0.8
+
+
+@pytest.mark.parametrize("case", ["color=#102030", "alpha"])
+def test_other_classes_can_be_chosen(case: str, make: Make) -> None:
+    frame = scene(Size(256, 144))
+    people = render(make(case), frame, street(frame))
+    cars = render(make(case, EffectConfig(classes=("car",))), frame, street(frame, number=CAR))
+    assert as_tuple(cars) == as_tuple(people)
 
 
 @pytest.mark.parametrize("case", COVERING)

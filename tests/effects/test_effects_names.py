@@ -41,6 +41,7 @@ def test_parses(text: str, want: tuple[str, str | None]) -> None:
         ("color=grean", "expected #rrggbb or a colour name; did you mean 'green'?"),
         ("color=#12345", "effect color=#12345: expected #rrggbb or a colour name"),
         ("color=#gggggg", "expected #rrggbb or a colour name; named colours: black"),
+        ("anonymize=pixelat", "effect anonymize=pixelat: expected pixelate or blur; did you mean"),
         ("alpha=0.5", "effect alpha: takes no value, got '0.5'"),
         ("none=1", "effect none: takes no value, got '1'"),
         ("replace", "effect replace: name an image or a video, as in replace=beach.jpg"),
