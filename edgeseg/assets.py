@@ -1,7 +1,9 @@
-"""Where the shipped models and configurations lie: inside the wheel, or in the checkout."""
+"""Where models and configurations lie: shipped in the wheel or checkout, pulled ones at home."""
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -15,6 +17,27 @@ def engines_dir() -> Path:
 def configs_dir() -> Path:
     """Returns the folder of shipped run configurations."""
     return _shipped("configs")
+
+
+def user_models_dir() -> Path | None:
+    """Returns the folder of models the user pulled, None for a user without a home.
+
+    `edgeseg/models` in the platform's folder for application data; it need not exist.
+    """
+    given = os.environ.get("XDG_DATA_HOME", "")
+    try:
+        base = Path(given) if Path(given).is_absolute() else _user_data()
+    except RuntimeError:
+        return None
+    return base / "edgeseg" / "models"
+
+
+def _user_data() -> Path:
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support"
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    return Path.home() / ".local" / "share"
 
 
 def _shipped(name: str) -> Path:

@@ -1,7 +1,13 @@
 """A model on disk: finding it, reading its graph and recipe, checking one against the other."""
 
 from edgeseg.model_file.card import mismatches
-from edgeseg.model_file.find import ModelFile, find_model, load_model, shipped_models
+from edgeseg.model_file.find import (
+    ModelFile,
+    find_model,
+    load_model,
+    pulled_models,
+    shipped_models,
+)
 from edgeseg.model_file.graph import OnnxFile, read_onnx, without_initialiser_inputs
 from edgeseg.model_file.suggest import suggest_card
 
@@ -11,6 +17,7 @@ __all__ = [
     "find_model",
     "load_model",
     "mismatches",
+    "pulled_models",
     "read_onnx",
     "shipped_models",
     "suggest_card",

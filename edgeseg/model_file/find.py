@@ -10,7 +10,7 @@ import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgeseg.assets import engines_dir
+from edgeseg.assets import engines_dir, user_models_dir
 from edgeseg.errors import ModelError, SpecMismatch, near_match
 from edgeseg.model_file.card import CARD_NEEDS, mismatches
 from edgeseg.model_file.graph import OnnxFile, read_onnx
@@ -42,7 +42,17 @@ class ModelFile:
 
 def shipped_models() -> dict[str, Path]:
     """Returns the models that come with edgeseg: name -> file, sorted by name."""
-    files = sorted(engines_dir().glob("*.onnx"), key=lambda path: path.stem)
+    return _models_in(engines_dir())
+
+
+def pulled_models() -> dict[str, Path]:
+    """Returns the models `edgeseg models pull` fetched for this user: name -> file, sorted."""
+    folder = user_models_dir()
+    return _models_in(folder) if folder is not None and folder.is_dir() else {}
+
+
+def _models_in(folder: Path) -> dict[str, Path]:
+    files = sorted(folder.glob("*.onnx"), key=lambda path: path.stem)
     return {path.stem: path for path in files}
 
 
@@ -75,20 +85,27 @@ def load_model(name_or_path: str | Path) -> ModelFile:
 
 
 def find_model(name: str) -> Path:
-    """Returns the file a name or path stands for. Raises ModelError listing the shipped names."""
-    shipped = shipped_models()
-    if name in shipped:
-        return shipped[name]
+    """Returns the file a name or path stands for; a shipped name goes before a pulled one.
+
+    Raises ModelError listing the known names.
+    """
+    shipped, pulled = shipped_models(), pulled_models()
+    if name in shipped or name in pulled:
+        return shipped.get(name) or pulled[name]
     path = Path(name).expanduser()
     looks_like_path = path.suffix.lower() in (".onnx", ".yaml", ".yml") or len(path.parts) > 1
     if not looks_like_path and not path.is_file():
-        known = f"shipped: {', '.join(shipped) or 'none'}; or give the path of an .onnx file"
-        raise ModelError(f"unknown model {name!r}{near_match(name, list(shipped))} ({known})")
+        known = f"shipped: {', '.join(shipped) or 'none'}"
+        known += f"; pulled: {', '.join(pulled)}" if pulled else ""
+        hint = near_match(name, [*shipped, *pulled])
+        raise ModelError(
+            f"unknown model {name!r}{hint} ({known}; or give the path of an .onnx file)"
+        )
     if path.suffix.lower() in (".yaml", ".yml"):
         path = path.with_suffix(".onnx")
     if not path.is_file():
         near = near_match(path.name, [p.name for p in path.parent.glob("*.onnx")])
-        alias = near or near_match(path.stem, list(shipped))
+        alias = near or near_match(path.stem, [*shipped, *pulled])
         if path.is_dir():
             raise ModelError(f"{path}: is a folder, expected an .onnx file")
         raise ModelError(f"{path}: no such model file{alias}")
