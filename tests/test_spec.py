@@ -114,7 +114,8 @@ def test_objects_have_no_background_in_their_label_set(tmp_path: Path) -> None:
         ),
         (
             other("yolact", "[{name: x}]", task="semantic"),
-            r"head yolact does not belong to task semantic \(its heads: semantic, labels, binary\): "
+            r"head yolact does not belong to task semantic \(its heads: semantic, labels, "
+            r"binary\): "
             "task should be instance",
         ),
         (
