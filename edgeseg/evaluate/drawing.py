@@ -81,6 +81,7 @@ def draw_legend(colors: Mapping[str, Bgr], width: int) -> U8:
         x += needed
     strip: U8 = np.full((y + line + 4, width, 3), PAPER, np.uint8)
     for name, x, y in places:
+        strip[y + 5 : y + 7 + swatch, x - 1 : x + 1 + swatch] = UNSCORED  # a rim, for dark colours
         strip[y + 6 : y + 6 + swatch, x : x + swatch] = colors[name]
         put_text(strip, name, at=(x + swatch + 6, y + 17), scale=scale, color=INK)
     return strip

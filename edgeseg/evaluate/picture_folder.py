@@ -133,24 +133,49 @@ def read_picture(path: Path) -> U8:
 
 
 def read_labels(path: Path, expected: str) -> U8:
-    """Returns the numbers [H, W] of an 8-bit label picture. Raises ConfigError.
+    """Returns the numbers [H, W] of an 8-bit label picture; of a palette PNG, its indices.
 
-    expected: what the numbers mean, for the error of a colour picture.
+    expected: what the numbers mean, for the error of a colour picture. Raises ConfigError.
     """
-    mask = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    mask = _palette_indices(path) if _has_palette(path) else cv2.imread(str(path), _AS_IT_IS)
     if mask is None:
         raise ConfigError(f"{path}: not a readable mask")
     if mask.ndim == 3:
         if not all(np.array_equal(mask[..., 0], mask[..., c]) for c in (1, 2)):
-            raise ConfigError(
-                f"{path}: a colour picture, expected one channel with {expected} "
-                "(save palette masks as grey)"
-            )
+            raise ConfigError(f"{path}: a colour picture, expected one channel with {expected}")
         mask = mask[..., 0]
     if mask.dtype != np.uint8:
         raise ConfigError(f"{path}: {mask.dtype} values, expected an 8-bit mask")
     labels: U8 = np.ascontiguousarray(mask)
     return labels
+
+
+_AS_IT_IS = cv2.IMREAD_UNCHANGED
+
+
+def _has_palette(path: Path) -> bool:
+    """Says whether a file is a PNG whose pixels are indices (colour type 3 of its header)."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(26)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    return header.startswith(b"\x89PNG") and header[25:] == b"\x03"
+
+
+def _palette_indices(path: Path) -> U8 | None:
+    """Returns the indices [H, W] of a palette PNG, which OpenCV would turn into colours."""
+    import av
+
+    try:
+        with av.open(str(path)) as container:
+            frame = next(container.decode(video=0), None)
+    except av.FFmpegError:
+        return None
+    if frame is None or frame.format.name != "pal8":
+        return None
+    indices: U8 = frame.to_ndarray()[0]
+    return indices
 
 
 def check_size(labels: Path, shape: tuple[int, ...], picture: Path, size: tuple[int, int]) -> None:

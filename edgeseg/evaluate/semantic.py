@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeseg.evaluate.drawing import MISSED, UNSCORED, Bgr
+from edgeseg.evaluate.drawing import MISSED, Bgr
 from edgeseg.evaluate.scene_folder import SceneFolder
 from edgeseg.evaluate.scoring import Confusion, by_name, mean_of, number
 from edgeseg.labels import LabelSet
@@ -29,6 +29,8 @@ from edgeseg.ops.metrics import (
 from edgeseg.types import U8, Result
 
 OTHER = "(other)"
+VOID: Bgr = (0, 0, 0)
+"""Not scored, in drawings."""
 
 
 @dataclass(slots=True)
@@ -124,7 +126,7 @@ class SemanticScoring:
         errors = image // 2
         wrong = (truth != IGNORE) & (predicted != truth)
         errors[wrong] = (0.3 * errors[wrong] + 0.7 * np.array(MISSED)).astype(np.uint8)
-        errors[truth == IGNORE] = UNSCORED
+        errors[truth == IGNORE] = VOID
         maps = [self._palette[labels] for labels in (truth, predicted)]
         return np.vstack([np.hstack([image, errors]), np.hstack(maps)])
 
@@ -132,7 +134,7 @@ class SemanticScoring:
         """Returns what the colours of a drawing mean."""
         names = self.confusion().columns
         colors = {name: _bgr(self._palette[n]) for n, name in enumerate(names)}
-        return {"above right: wrong": MISSED, "not scored": UNSCORED, **colors}
+        return {"above right: wrong": MISSED, "not scored": VOID, **colors}
 
     def _compared(self, index: int, result: Result) -> tuple[U8, U8]:
         """Returns the predicted and the true map of scored classes, uint8 [H, W]."""
@@ -148,7 +150,7 @@ def _palette(folder: SceneFolder, labels: LabelSet) -> U8:
         scored = folder.match.predicted[label]
         if scored < len(folder.match.names):
             colors[scored] = color[::-1]
-    colors[IGNORE] = 0
+    colors[IGNORE] = VOID
     return colors
 
 

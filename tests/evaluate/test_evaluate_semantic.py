@@ -184,5 +184,5 @@ def test_the_contact_sheet_shows_truth_and_prediction(
     ]  # fmt: skip
     assert strip(1, 3, 1) == [*GREEN]  # what was predicted there
     assert np.argmax(strip(1, 3, 0)) == 2  # a wrong strip is red
-    assert strip(1, 5, 0) == [128, 128, 128]  # what is not scored is grey
+    assert strip(1, 5, 0) == [0, 0, 0]  # what is not scored is black
     assert strip(1, 1, 0) == [0, 0, 127]  # what is right is the picture, darker

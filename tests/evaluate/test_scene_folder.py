@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +132,36 @@ def test_colour_labels_get_one_line(tmp_path: Path) -> None:
     colour[..., 1] = 1
     write(tmp_path / "labels" / "a.png", colour)
     with pytest.raises(ConfigError, match=r"a\.png: a colour picture, expected one channel with"):
+        opened(tmp_path)
+
+
+def palette_png(path: Path, indices: U8) -> None:
+    """Writes a PNG of indices into a palette of arbitrary colours."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        check = struct.pack(">I", zlib.crc32(name + content))
+        return struct.pack(">I", len(content)) + name + content + check
+
+    height, width = indices.shape
+    rows = b"".join(b"\0" + row.tobytes() for row in indices)
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0))
+        + chunk(b"PLTE", np.arange(768, dtype=np.uint8).tobytes())
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
+
+
+def test_a_palette_picture_holds_its_indices(tmp_path: Path) -> None:
+    add(tmp_path, "a", 0)
+    indices = np.tile(np.array([0, 1, 2, 255], np.uint8), SIZE[0] * 5)[: SIZE[0] * SIZE[1]]
+    palette_png(tmp_path / "labels" / "a.png", indices.reshape(SIZE))
+    folder = opened(tmp_path)
+    assert np.array_equal(folder.truth(folder.samples[0], (17, 11)), indices.reshape(SIZE))
+    whole = (tmp_path / "labels" / "a.png").read_bytes()
+    (tmp_path / "labels" / "a.png").write_bytes(whole[:60])
+    with pytest.raises(ConfigError, match=r"a\.png: not a readable mask$"):
         opened(tmp_path)
 
 
