@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from edgeseg.errors import ConfigError
-from edgeseg.evaluate.coco_masks import Mask, MaskProblem, read_mask
-from edgeseg.evaluate.picture_folder import COCO_FILE, PICTURES, check_sources
+from edgeseg.evaluate.coco_masks import Mask, MaskProblem, is_finite, read_mask
+from edgeseg.evaluate.picture_folder import COCO_FILE, PICTURES, check_sources, files_by_name
 from edgeseg.spec import one_line
 from edgeseg.types import Size
 
@@ -49,12 +49,13 @@ class CocoObject:
 
 @dataclass(frozen=True, slots=True)
 class CocoData:
-    """path: of the JSON file. categories: names by id."""
+    """path: of the JSON file. categories: names by id. notes: what was left out."""
 
     path: Path
     images: tuple[CocoImage, ...]
     objects: tuple[CocoObject, ...]
     categories: Mapping[int, str]
+    notes: tuple[str, ...] = ()
 
 
 def open_coco(folder: Path, *, sources: Collection[str] = ()) -> CocoData:
@@ -64,12 +65,7 @@ def open_coco(folder: Path, *, sources: Collection[str] = ()) -> CocoData:
     """
     path = folder / COCO_FILE
     content = _read(path)
-    categories = {
-        row["id"]: _text(path, row, "category", "name")
-        for row in _rows(path, content, "categories")
-    }
-    if not categories:
-        raise ConfigError(f"{path}: no categories; expected at least one with id and name")
+    categories = _categories(path, content)
     rows = _rows(path, content, "images")
     if not rows:
         raise ConfigError(f"{path}: no images; expected at least one with id and file_name")
@@ -78,13 +74,32 @@ def open_coco(folder: Path, *, sources: Collection[str] = ()) -> CocoData:
         _object(path, row, sizes, categories) for row in _rows(path, content, "annotations")
     )
     images = _images(path, rows, sizes, categories, objects)
+    notes = _unlisted(path, images)
     check_sources(path, sources, {image.source for image in images})
     images = tuple(i for i in images if not sources or i.source in sources)
     kept = {image.id for image in images}
     objects = tuple(o for o in objects if o.image_id in kept)
     if not objects:
         raise ConfigError(f"{path}: no annotations of its {len(images)} images; nothing to score")
-    return CocoData(path, images, objects, categories)
+    return CocoData(path, images, objects, categories, notes)
+
+
+def _categories(path: Path, content: Row) -> dict[int, str]:
+    rows = _rows(path, content, "categories")
+    names = {row["id"]: _text(path, row, "category", "name") for row in rows}
+    if not names:
+        raise ConfigError(f"{path}: no categories; expected at least one with id and name")
+    if len({name.lower() for name in names.values()}) < len(names):
+        raise ConfigError(f"{path}: two categories have one name; expected each name once")
+    return names
+
+
+def _unlisted(path: Path, images: Iterable[CocoImage]) -> tuple[str, ...]:
+    """Says how many pictures lie there without being in the file, such as those of a subset."""
+    folder = path.parent / "images"
+    listed = {image.path for image in images}
+    others = set(files_by_name(folder).values()) - listed if folder.is_dir() else set()
+    return (f"not in {path.name}, left out: {len(others)} of {folder}",) if others else ()
 
 
 def _read(path: Path) -> Row:
@@ -150,11 +165,10 @@ def _object(
 
 
 def _box(where: str, box: object) -> tuple[float, float, float, float]:
-    numbers = isinstance(box, list) and all(type(value) in (int, float) for value in box)
-    if not isinstance(box, list) or not numbers or len(box) != 4:
+    if not isinstance(box, list) or len(box) != 4 or not all(map(is_finite, box)):
         raise ConfigError(f"{where} has bbox {box}; expected [x, y, width, height]")
     x, y, width, height = box
-    if not (width > 0 and height > 0):  # also refuses NaN
+    if width <= 0 or height <= 0:
         raise ConfigError(
             f"{where} has a box of {width} x {height}; expected a width and height above 0"
         )
@@ -174,7 +188,10 @@ def _images(
     images = []
     for row in rows:
         number = row["id"]
-        file = path.parent / "images" / _text(path, row, "image", "file_name")
+        name = _text(path, row, "image", "file_name")
+        file = path.parent / "images" / name
+        if not file.is_file() and (path.parent / name).is_file():
+            file = path.parent / name
         if not file.is_file() or file.suffix.lower() not in PICTURES:
             raise ConfigError(f"{file}: no such picture, but {path.name} lists it as {number}")
         judged = _judged(path, row, categories)

@@ -34,7 +34,7 @@ class Mask:
 def read_mask(segmentation: object, size: Size) -> Mask:
     """Returns a picture's checked segmentation. Raises MaskProblem."""
     if isinstance(segmentation, list):
-        return Mask(None, _polygons(segmentation))
+        return Mask(None, _polygons(segmentation, size))
     if not isinstance(segmentation, dict) or not {"size", "counts"} <= set(segmentation):
         raise MaskProblem("expected a list of polygons or a run-length mask with size and counts")
     if segmentation["size"] != [size.height, size.width]:
@@ -94,22 +94,25 @@ def _check_runs(runs: object, size: Size) -> None:
         raise MaskProblem("its mask is empty, expected at least one pixel")
 
 
-def _polygons(polygons: list[Any]) -> tuple[list[float], ...]:
+def _polygons(polygons: list[Any], size: Size) -> tuple[list[float], ...]:
     if not polygons:
         raise MaskProblem("its segmentation is empty, expected polygons or a run-length mask")
     for polygon in polygons:
-        if not isinstance(polygon, list) or not all(_is_number(value) for value in polygon):
+        if not isinstance(polygon, list) or not all(is_finite(value) for value in polygon):
             raise MaskProblem("a polygon is no list of numbers x, y, x, y...")
         if len(polygon) < 6 or len(polygon) % 2:
             raise MaskProblem(
                 f"a polygon has {len(polygon)} numbers, expected x and y of at least 3 points"
             )
+        if not all(-side <= v <= 2 * side for k, side in enumerate(size) for v in polygon[k::2]):
+            raise MaskProblem(f"a polygon lies far outside of its picture of {size}")
     if not any(_area(polygon) for polygon in polygons):
         raise MaskProblem("its polygons enclose nothing, expected an area above 0")
     return tuple(polygons)
 
 
-def _is_number(value: object) -> bool:
+def is_finite(value: object) -> bool:
+    """Says whether a value from JSON is a number other than NaN and infinity."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 

@@ -60,7 +60,7 @@ class InstanceScoring:
         """Says which classes are left out."""
         present = {one.category_id for one in self._data.objects}
         lost = [n for i, n in self._data.categories.items() if i in present - set(self._scored)]
-        notes = []
+        notes = list(self._data.notes)
         if lost:
             notes.append(f"left out, the model does not have them: {', '.join(lost)}")
         unjudged = [name for n, name in enumerate(self._labels.names) if n not in self._categories]

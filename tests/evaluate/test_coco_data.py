@@ -81,6 +81,15 @@ def test_sources_are_chosen(tmp_path: Path) -> None:
         opened(tmp_path, rows, sources=["sea"])
 
 
+def test_pictures_may_lie_beside_the_file_and_more_may_lie_there(tmp_path: Path) -> None:
+    rows = content(annotation(), file_name="b.png")
+    picture = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    assert cv2.imwrite(str(tmp_path / "b.png"), picture)
+    data = opened(tmp_path, rows)
+    assert data.images[0].path == tmp_path / "b.png"
+    assert data.notes == (f"not in instances.json, left out: 1 of {tmp_path / 'images'}",)
+
+
 def without(key: str) -> dict[str, Any]:
     return {k: v for k, v in content(annotation()).items() if k != key}
 
@@ -101,6 +110,9 @@ def with_rows(**rows: Any) -> dict[str, Any]:
         (with_rows(annotations=[]), r"no annotations of its 1 images; nothing to score$"),
         (with_rows(categories=[]), r"no categories; expected at least one with id and name$"),
         (with_rows(categories=[{"id": 1}]), r"category 1 has no name; expected text$"),
+        (with_rows(categories=[{"id": 1, "name": "a"}, {"id": 2, "name": "A"}]), r"one name; exp"),
+        (content(annotation(bbox=[float("nan"), 0, 1, 1])), r"bbox \[nan, 0, 1, 1\]; expected \["),
+        (content(annotation(bbox=[0, 0, float("inf"), 1])), r"bbox \[0, 0, inf, 1\]; expected \["),
         (with_rows(images=["a.png"]), r"images\[0\] has no id; expected an object with a whole"),
         (with_rows(annotations=[{}]), r"annotations\[0\] has no id"),
         (content(annotation(), annotation()), r"two annotations have the id 1; expected one annot"),
@@ -151,6 +163,8 @@ def rle(counts: object, size: tuple[int, int] = (HEIGHT, WIDTH)) -> dict[str, ob
         ([[1, 1, 2, 2, 3, 3]], r"its polygons enclose nothing, expected an area above 0$"),
         ([[1, 1, "2", 2, 3, 3]], r"a polygon is no list of numbers x, y, x, y"),
         ([1, 2, 3, 4, 5, 6], r"a polygon is no list of numbers"),
+        ([[0, 0, 1e9, 0, 0, 1e9]], r"a polygon lies far outside of its picture of 7x5$"),
+        ([[0, 0, 3, 0, 3, float("nan")]], r"a polygon is no list of numbers"),
         (rle([35]), r"its mask is empty, expected at least one pixel$"),
         (rle([]), r"its runs add up to 0 pixels, expected 35 \(7x5\)$"),
         (rle([10, 10, 14]), r"its runs add up to 34 pixels, expected 35 \(7x5\)$"),
