@@ -28,7 +28,7 @@ from edgeseg.training.loop import Run, train
 from edgeseg.training.start import choose_device, load_task, start_run
 
 
-def parse_arguments() -> argparse.Namespace:
+def parse_arguments(words: list[str] | None = None) -> argparse.Namespace:
     """Command line of this script."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("config", type=Path)
@@ -40,7 +40,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--teacher", type=Path, nargs="*", default=[], help="edgeseg .onnx files")
     parser.add_argument("--stop-after", type=int, help="epoch to stop after, schedule unchanged")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
 class Reporter:
@@ -106,11 +106,10 @@ def draw(folder: Path, config: TrainConfig) -> None:
         print("no curves.png: install the [train] extra (matplotlib)", file=sys.stderr)
 
 
-def main() -> int:
+def main(words: list[str] | None = None) -> int:
     """The exit code: 0, 2 for a mistake of the user's, 130 when interrupted."""
-    logging.basicConfig(format="%(message)s", level=logging.WARNING)
     try:
-        run_training(parse_arguments())
+        run_training(parse_arguments(words))
     except EdgesegError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -121,4 +120,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
     sys.exit(main())

@@ -31,7 +31,9 @@ def weighted_cross_entropy(
     (Shrivastava et al. 2016, arXiv 1604.03540, sec. 4.1).
     """
     if hardest >= 1.0:
-        return F.cross_entropy(logits, labels, weights, ignore_index=IGNORE)
+        scored = weights[labels[labels != IGNORE]].sum()
+        total = F.cross_entropy(logits, labels, weights, ignore_index=IGNORE, reduction="sum")
+        return total / scored.clamp_min(1e-6)  # a batch of void costs nothing
     each = F.cross_entropy(logits, labels, weights, ignore_index=IGNORE, reduction="none").flatten()
     keep = max(1, int(hardest * int((labels != IGNORE).sum())))
     return each.topk(min(keep, len(each))).values.mean()
