@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,10 +22,12 @@ LAYERS = {
     4: ["backends", "segment", "video", "effects", "runtime", "report"],
     5: ["controls"],
     6: ["assemble"],
-    7: ["api", "evaluate", "doctor", "model_check"],
+    7: ["api", "evaluate", "doctor", "model_check", "pull"],
     8: ["cli"],
 }
 TOWER = ["models", "training"]
+LAZY = "cli"
+"""Commands may use the tower, inside the functions that need it."""
 RANK = {name: rank for rank, names in LAYERS.items() for name in names}
 
 
@@ -33,9 +36,20 @@ def unit(module: str) -> str:
     return parts[1] if len(parts) > 1 else ""
 
 
-def imports_of(path: Path) -> set[str]:
+def loaded_at_once(tree: ast.AST) -> Iterator[ast.AST]:
+    """The parts of a module that run when it is imported."""
+    for node in ast.iter_child_nodes(tree):
+        typing_only = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        if not typing_only and not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+            yield from loaded_at_once(node)
+
+
+def imports_of(path: Path, *, at_once: bool = False) -> set[str]:
+    """Modules of ours a file imports, anywhere or only when it is imported itself."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in loaded_at_once(tree) if at_once else ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -63,6 +77,8 @@ def test_imports_point_downwards(relative: str, path: Path) -> None:
             continue
         if own in TOWER:
             assert other in TOWER or RANK[other] <= RANK["ops"], f"{relative} imports {module}"
+        elif own == LAZY and other in TOWER:
+            assert module not in imports_of(path, at_once=True), f"{relative} imports {module}"
         else:
             assert other not in TOWER, f"{relative} imports {module} (torch)"
             assert RANK[other] < RANK[own], f"{relative} imports {module}: not a lower layer"

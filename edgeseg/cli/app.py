@@ -32,7 +32,7 @@ app = typer.Typer(
 app.command("run")(run)
 app.command("eval")(evaluate)
 app.command("doctor")(doctor)
-app.add_typer(models_app, name="models", help="List, show and check models.")
+app.add_typer(models_app, name="models", help="List, show, check, import and pull models.")
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,4 +1,4 @@
-"""``edgeseg models``: list, show and check models."""
+"""``edgeseg models``: list, show and check models; `checkpoints.py` imports and pulls them."""
 
 from __future__ import annotations
 
@@ -9,21 +9,24 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Column, Table
 
+from edgeseg.cli.checkpoints import import_model, pull_model
 from edgeseg.cli.progress import data_console
 from edgeseg.errors import ModelError
 
 models_app = typer.Typer(no_args_is_help=True)
+models_app.command("import")(import_model)
+models_app.command("pull")(pull_model)
 
 
 @models_app.command("list")
 def list_models(
     as_json: bool = typer.Option(False, "--json", help="Print JSON instead of a table."),
 ) -> None:
-    """List the models that come with edgeseg."""
-    from edgeseg.model_file import load_model, shipped_models
+    """List the models that come with edgeseg, and those you pulled."""
+    from edgeseg.model_file import load_model, pulled_models, shipped_models
 
     rows: list[dict[str, Any]] = []
-    for name, path in shipped_models().items():
+    for name, path in {**shipped_models(), **pulled_models()}.items():
         try:
             rows.append({"model": name, **_summary(load_model(name))})
         except ModelError as error:

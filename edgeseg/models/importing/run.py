@@ -64,7 +64,7 @@ def import_checkpoint(
     known = architecture(arch)
     if wishes.output_stride not in OUTPUT_STRIDES:
         raise ConfigError(f"--output-stride is {wishes.output_stride}, expected 8 or 16")
-    target = _target(folder, wishes.name or known.name, overwrite=wishes.overwrite)
+    target = check_target(folder, wishes.name or known.name, overwrite=wishes.overwrite)
     asked = asked_classes(wishes.classes)
     if wishes.size is not None:
         _check_size(known, wishes.size)
@@ -75,11 +75,11 @@ def import_checkpoint(
     network = fitted(state, known, settings, path=checkpoint)
     where = f"{checkpoint.name}: {known.head_key}"
     labels = label_set_for(known.task, count, asked, where=where)
-    spec = _spec(known, target.stem, size, labels, checkpoint)
+    spec = _spec(known, wishes.name or known.name, size, labels, checkpoint)
     spec = spec.model_copy(update={"metrics": {"parameters": _parameters(known, state)}})
     with _appearing(target) as draft:
         spec = write_model(deployed(known, network), spec, draft, tolerance=TOLERANCE, pictures=1)
-        draft.with_suffix(".yaml").write_text(spec.to_card(), encoding="utf-8")
+        _card(draft).write_text(spec.to_card(), encoding="utf-8")
     return target, spec
 
 
@@ -152,12 +152,15 @@ def _check_size(known: Architecture, size: Size) -> None:
         raise ConfigError(f"--size {size}: {known.name} takes {wrong}")
 
 
-def _target(folder: Path, name: str, *, overwrite: bool) -> Path:
-    """The ONNX file to write, in a folder that exists. Raises: ConfigError."""
+def check_target(folder: Path, name: str, *, overwrite: bool) -> Path:
+    """The ONNX file to write, in a folder that exists then and can be written.
+
+    Raises: ConfigError when the folder cannot, or the file or its card is there already.
+    """
     if Path(name).name != name or name.startswith("."):
         raise ConfigError(f"--name {name!r}: expected a file name without folders and leading dots")
     target = folder / f"{name}.onnx"
-    for path in (target, target.with_suffix(".yaml")):
+    for path in (target, _card(target)):
         if path.exists() and not overwrite:
             raise ConfigError(f"{path}: exists already; give --overwrite or another --name")
     try:
@@ -169,6 +172,10 @@ def _target(folder: Path, name: str, *, overwrite: bool) -> Path:
     return target
 
 
+def _card(model: Path) -> Path:
+    return model.with_suffix(".yaml")
+
+
 @contextmanager
 def _appearing(target: Path) -> Iterator[Path]:
     """A path beside `target` to write it and its card to; both move into place at the end.
@@ -176,7 +183,7 @@ def _appearing(target: Path) -> Iterator[Path]:
     At no moment does a card lie beside a file it does not describe: without one, the recipe inside
     the file counts.
     """
-    card = target.with_suffix(".yaml")
+    card = _card(target)
     try:
         draft = Path(tempfile.mkdtemp(prefix=f".{target.stem}-", dir=target.parent))
     except OSError as error:
