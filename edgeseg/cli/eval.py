@@ -72,7 +72,8 @@ def evaluate(
     choice = DataChoice(data, split, tuple(source), tuple(void), tuple(pairs))
     scoring = open_scoring(_with_score(file, least).spec, choice)
     screen = console()
-    loaded, scored = _scored(_with_score(file, least or LEAST_SCORE), config, scoring, screen)
+    least = least or min(LEAST_SCORE, file.spec.thresholds.score)
+    loaded, scored = _scored(_with_score(file, least), config, scoring, screen)
     try:
         report = {
             **_head(loaded, config),
