@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from edgeseg.backends import Tuning, autotune, open_backend
 from edgeseg.config import ModelConfig, RunConfig, SourceConfig
-from edgeseg.controls import Choice, Controls, HudPainter, HudState
+from edgeseg.controls import Choice, Controls, HudPainter, HudState, Ticks
 from edgeseg.effects import check_classes, make_effect, parse_effect
 from edgeseg.errors import ConfigError
 from edgeseg.meter import Meter
@@ -39,18 +39,6 @@ class Loaded:
     tuning: Tuning
     backend: str
     device: str
-
-
-@dataclass(slots=True)
-class Ticks:
-    """Things to do about 20 times a second while running."""
-
-    acts: list[Callable[[], None]] = field(default_factory=list)
-
-    def run(self) -> None:
-        """Does them."""
-        for act in self.acts:
-            act()
 
 
 @dataclass(slots=True)
@@ -218,13 +206,24 @@ def assembled(config: RunConfig) -> Iterator[Assembly]:
     source = open_source(config.source)
     opened: list[Segmenter] = []
     try:
-        loaded = open_model(config.model, live=source.info.live, file=file)
+        model = cautious(config.model, effect, file)
+        loaded = open_model(model, live=source.info.live, file=file)
         opened.append(loaded.segmenter)
         yield _assembly(config, source, loaded, effect, sinks, opened)
     finally:
         for segmenter in opened:
             segmenter.close()
         close_all([source], quiet=True)
+
+
+def cautious(config: ModelConfig, effect: Effect, file: ModelFile) -> ModelConfig:
+    """Returns the model's settings, with half the least score where objects are hidden.
+
+    Better a chair hidden than a face shown; a score that the user gives stays.
+    """
+    if effect.hides != "objects" or config.score is not None:
+        return config
+    return config.model_copy(update={"score": file.spec.thresholds.score / 2})
 
 
 def _assembly(

@@ -1,4 +1,4 @@
-"""A live window: what each key does to a running pipeline, and the figures on the picture."""
+"""While running: what each key does to a pipeline, the figures on the picture, regular acts."""
 
 from __future__ import annotations
 
@@ -38,6 +38,18 @@ class Choice:
 
     name: str
     make: Callable[[], Segmenter | Effect]
+
+
+@dataclass(slots=True)
+class Ticks:
+    """Things to do about 20 times a second while running."""
+
+    acts: list[Callable[[], None]] = field(default_factory=list)
+
+    def run(self) -> None:
+        """Does them."""
+        for act in self.acts:
+            act()
 
 
 @dataclass(slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from edgeseg.ops.instances import object_mask
 from edgeseg.types import F32, U8, Instances, Matte, Rect, Result, SemanticMap, Size
 
 
@@ -100,17 +101,4 @@ def mask_in_frame(result: Instances, index: int) -> tuple[Rect, U8]:
     wide, high = max(box.right - box.left, 0), max(box.bottom - box.top, 0)
     if not wide or not high:
         return box._replace(right=box.left, bottom=box.top), np.zeros((0, 0), np.uint8)
-    mask = result.masks[index]
-    step_x, step_y = mask.shape[1] / (right - left), mask.shape[0] / (bottom - top)
-    # pixel centres: frame (i + .5 - left) * step - .5
-    start_x = (box.left + 0.5 - left) * step_x - 0.5
-    start_y = (box.top + 0.5 - top) * step_y - 0.5
-    matrix = np.array([[step_x, 0, start_x], [0, step_y, start_y]], np.float64)
-    out: U8 = cv2.warpAffine(
-        src=mask,
-        M=matrix,
-        dsize=(wide, high),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    return box, out
+    return box, object_mask(result, index, box)

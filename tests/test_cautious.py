@@ -1,0 +1,31 @@
+"""Where people are hidden, a run errs on the side of hiding."""
+
+from __future__ import annotations
+
+from edgeseg.assemble import cautious, make_smoother, open_model
+from edgeseg.config import EffectConfig, ModelConfig, RunConfig
+from edgeseg.effects import make_effect
+from edgeseg.model_file import load_model
+from edgeseg.segment import KeepResult, PresenceGate
+
+
+def test_half_the_least_score_where_objects_are_hidden() -> None:
+    file = load_model("portrait")
+    usual = ModelConfig()
+    for name in ("overlay", "blur", "none", "side-by-side"):
+        assert cautious(usual, make_effect(name), file) is usual
+    hiding = cautious(usual, make_effect("anonymize"), file)
+    assert hiding.score == file.spec.thresholds.score / 2
+    asked = ModelConfig(score=0.7)
+    assert cautious(asked, make_effect("anonymize"), file) is asked
+
+
+def test_no_presence_gate_where_people_are_hidden() -> None:
+    loaded = open_model(ModelConfig(threads=1, workers=1), live=True)
+    try:
+        config = RunConfig(effect=EffectConfig(name="anonymize"))
+        hiding = make_smoother(config, loaded, make_effect("anonymize"))
+        assert isinstance(hiding, KeepResult)
+        assert isinstance(make_smoother(RunConfig(), loaded, make_effect("blur")), PresenceGate)
+    finally:
+        loaded.segmenter.close()
