@@ -21,7 +21,7 @@ State = dict[str, Tensor]
 
 WRAPPERS = ("model_state", "state_dict", "model_state_dict", "model", "net", "weights")
 """Keys under which training scripts keep the state of the network."""
-_FORBIDDEN = re.compile(r"GLOBAL ([\w.]+) was not an allowed global")
+_FORBIDDEN = re.compile(r"GLOBAL ([\w.]+) (?:was not an allowed global|whose module)")
 _UNREADABLE = (RuntimeError, TypeError, EOFError, UnpicklingError, ValueError, KeyError, IndexError)
 _ADVICE = "save the weights alone: torch.save(model.state_dict(), path)"
 
