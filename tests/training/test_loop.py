@@ -143,7 +143,7 @@ def test_scores_are_pooled_per_source_at_mask_resolution() -> None:
     assert scores.macro_iou == pytest.approx((scores.iou["a"] + scores.iou["b"]) / 2)
 
 
-class Doubler(nn.Module):
+class Doubler(nn.Module):  # type: ignore[misc]  # torch is untyped here
     """A backbone of one weight and a head of one weight with a bias."""
 
     def __init__(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -125,7 +126,7 @@ def test_lovasz_of_a_soft_prediction_is_the_extension(seed: int) -> None:
 
 
 @pytest.mark.parametrize("stride", [1, 2])
-def test_a_sure_and_right_answer_costs_almost_nothing(stride: int) -> None:
+def test_a_sure_and_right_answer_costs_almost_nothing(stride: Literal[1, 2]) -> None:
     labels = torch.zeros((2, 24, 40), dtype=torch.uint8)
     labels[:, 8:, 16:] = 2
     config = SceneLoss(stride=stride)

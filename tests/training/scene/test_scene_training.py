@@ -94,7 +94,7 @@ def test_mixed_precision_keeps_the_loss(tmp_path: Path) -> None:
     assert first[1] == pytest.approx(first[0], rel=0.05)
 
 
-class ColorReader(nn.Module):
+class ColorReader(nn.Module):  # type: ignore[misc]  # torch is untyped here
     """A perfect network for the drawn town: the class whose colour is nearest, at stride 1."""
 
     def __init__(self) -> None:
