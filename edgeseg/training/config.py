@@ -241,6 +241,9 @@ class InstanceConfig(Schedule):
     """Categories that are neither objects nor background."""
     mixture: dict[str, Weight] = Field(min_length=1)
     pasted_people: tuple[str, ...] = ("ccp", "vik")
+    """Sources of portrait/ whose people are cut out."""
+    portraits: tuple[str, ...] = ("celeb", "ccp", "meow")
+    """Sources of portrait/ with one person a picture, which are seen whole."""
     size: WidthHeight = (320, 256)
     cooldown_size: WidthHeight = (416, 320)
     validation_size: WidthHeight = (416, 320)

@@ -6,7 +6,7 @@ people to cut out, and objects cut out of any such picture.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,15 +102,31 @@ def cut_outs(pictures: Sequence[ObjectPicture], *, least_px: int = 1500) -> list
 
 def portrait_cut_outs(data: Path, number: int, *, sources: Sequence[str]) -> list[CutOut]:
     """The people of `<data>/portrait/train` from `sources`, as class `number`."""
+    pairs = portraits(data, sources)
+    return [_cut_out(image, mask != 0, number) for image, mask in pairs if mask.any()]
+
+
+def load_people(
+    data: Path, number: int, classes: int, *, sources: Sequence[str]
+) -> list[ObjectPicture]:
+    """Portraits of one person, class `number` of `classes`; nothing is known far from it."""
+    labelled = tuple(i == number for i in range(classes))
+    return [
+        ObjectPicture(image, mask, (number,), labelled, True, "portrait")
+        for image, mask in portraits(data, sources)
+        if (mask == 1).any()
+    ]
+
+
+def portraits(
+    data: Path, sources: Sequence[str]
+) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+    """RGB picture and mask (0, 1, 255) of each file of `<data>/portrait/train` from `sources`."""
     folder = data / "portrait" / "train"
     images = {path.stem: path for path in (folder / "images").iterdir()}
-    found = []
     for path in sorted((folder / "masks").glob("*.png")):
         if path.stem.split("_")[0] in sources:
-            mask = read_labels(path) != 0
-            if mask.any():
-                found.append(_cut_out(read_rgb(images[path.stem]), mask, number))
-    return found
+            yield read_rgb(images[path.stem]), read_labels(path)
 
 
 def _touches_border(mask: NDArray[np.bool_]) -> bool:

@@ -21,6 +21,7 @@ from edgeseg.training.instance.objects import (
     CutOut,
     ObjectPicture,
     cut_outs,
+    load_people,
     load_streets,
     portrait_cut_outs,
 )
@@ -56,7 +57,8 @@ class InstanceTask:
         loose = [p for p in train if p.source != "coco128"]
         found = cut_outs(loose) + portrait_cut_outs(data, person, sources=config.pasted_people)
         things = {n: [c for c in found if c.number == n] for n in range(len(names))}
-        return cls(config, train + load_streets(data, names), val, things)
+        people = load_people(data, person, len(names), sources=config.portraits)
+        return cls(config, train + load_streets(data, names) + people, val, things)
 
     def batches(self, epoch: int) -> Iterator[tuple[Tensor, list[Objects]]]:
         """Images uint8 [N, H, W, 3] and the objects of each."""
