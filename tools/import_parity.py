@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from made_up import made_up_picture, made_up_state
 from numpy.typing import NDArray
-from official_networks import OFFICIAL, Official, Pixels
+from official_networks import OFFICIAL, Form, Official, Pixels
 
 from edgeseg.models.export import INPUT, open_session
 from edgeseg.models.importing import ARCHITECTURES, Architecture, Wishes, import_checkpoint
@@ -68,7 +68,8 @@ def load_official(args: argparse.Namespace, size: Size) -> Official:
         state = torch.load(args.checkpoint, map_location="cpu", weights_only=True)
         state = state.get("model_state", state)
     classes = args.classes or (known.classes(state) if state else None) or CLASSES[known.task]
-    official = OFFICIAL[args.arch](classes, size.width, args.output_stride)
+    form = Form(classes, size.width, args.output_stride, separable=args.separable)
+    official = OFFICIAL[args.arch](form)
     if state is None:
         shapes = {k: tuple(v.shape) for k, v in official.network.state_dict().items()}
         state = made_up_state(shapes)
@@ -113,6 +114,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--size", help="WIDTHxHEIGHT, default: the architecture's own")
     parser.add_argument("--classes", type=int, help="of made-up weights")
     parser.add_argument("--output-stride", type=int, default=16, choices=(8, 16))
+    parser.add_argument("--separable", action="store_true", help="DeepLabv3+'s --separable_conv")
     parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="default: three made up")
     parser.add_argument("--record", type=Path, metavar="FILE.npz", help="write a golden file only")
     return parser.parse_args()

@@ -31,8 +31,17 @@ class Official:
     outputs: Callable[[nn.Module, Tensor], dict[str, Tensor]]
 
 
-Build = Callable[[int, int, int], Official]
-"""From the number of classes, the side of the picture and the output stride."""
+@dataclass(frozen=True)
+class Form:
+    """What the official constructors are told; size: of YOLACT's square picture."""
+
+    classes: int
+    size: int
+    output_stride: int = 16
+    separable: bool = False
+
+
+Build = Callable[[Form], Official]
 
 
 def _stub(name: str, **contents: Any) -> None:
@@ -66,26 +75,29 @@ def _sinet_portrait(rgb: Pixels) -> Tensor:
     return torch.from_numpy(image.transpose(2, 0, 1).copy())[None]
 
 
-def official_sinet(_classes: int, _size: int, _stride: int) -> Official:
+def official_sinet(_form: Form) -> Official:
     from models.SINet import Dnc_SINet  # type: ignore[import-not-found]
 
     network = Dnc_SINet(classes=2, p=2, q=8, chnn=1)
     return Official(network, _sinet_portrait, lambda net, x: {"person": net(x).softmax(1)[:, 1:]})
 
 
-def official_sinet_cityscapes(classes: int, _size: int, _stride: int) -> Official:
+def official_sinet_cityscapes(form: Form) -> Official:
     from models.SINet import Dnc_SINaux
 
-    network = Dnc_SINaux(classes=classes, p=3, q=10, chnn=4)
+    network = Dnc_SINaux(classes=form.classes, p=3, q=10, chnn=4)
     return Official(network, _imagenet, lambda net, x: {"scores": net(x)})
 
 
-def official_deeplab(classes: int, _size: int, output_stride: int) -> Official:
+def official_deeplab(form: Form) -> Official:
     import network as vainf  # type: ignore[import-not-found]
 
     net = vainf.modeling.deeplabv3plus_mobilenet(
-        num_classes=classes, output_stride=output_stride, pretrained_backbone=False
+        num_classes=form.classes, output_stride=form.output_stride, pretrained_backbone=False
     )
+
+    if form.separable:
+        vainf.convert_to_separable_conv(net.classifier)
 
     def low_resolution(module: Any, x: Tensor) -> dict[str, Tensor]:
         return {"scores": module.classifier(module.backbone(x))}
@@ -93,16 +105,16 @@ def official_deeplab(classes: int, _size: int, output_stride: int) -> Official:
     return Official(net, _imagenet, low_resolution)
 
 
-def official_icnet(classes: int, _size: int, _stride: int) -> Official:
+def official_icnet(form: Form) -> Official:
     _stub("torchsummary", summary=None)
     from models.icnet import ICNet  # type: ignore[import-not-found]
 
-    network = ICNet(nclass=classes, backbone="resnet50", pretrained_base=False)
+    network = ICNet(nclass=form.classes, backbone="resnet50", pretrained_base=False)
     return Official(network, _imagenet, lambda net, x: {"scores": net(x)[1]})
 
 
 def official_yolact(configuration: str) -> Build:
-    def build(classes: int, size: int, _stride: int) -> Official:
+    def build(form: Form) -> Official:
         torch.cuda.current_device = lambda: 0
         torch.cuda.device_count = lambda: 2  # two: no TorchScript
         torch.Tensor.cuda = lambda self, *_, **__: self
@@ -113,9 +125,9 @@ def official_yolact(configuration: str) -> Build:
 
         config.set_cfg(configuration)
         scales = config.cfg.backbone.pred_scales
-        rounded = [[int(s[0] / config.cfg.max_size * size)] for s in scales]
+        rounded = [[int(s[0] / config.cfg.max_size * form.size)] for s in scales]
         config.cfg.backbone.replace({"pred_scales": rounded})
-        config.cfg.replace({"max_size": size, "num_classes": classes + 1})
+        config.cfg.replace({"max_size": form.size, "num_classes": form.classes + 1})
         from layers.box_utils import decode  # type: ignore[import-not-found]
         from utils.augmentations import FastBaseTransform  # type: ignore[import-not-found]
         from yolact import Yolact  # type: ignore[import-not-found]

@@ -83,7 +83,7 @@ class Deployed(nn.Module):
         Args:
             network: gives what `FINISHES[head]` takes: logits [N, C, h, w] or a list of them,
                 finest first, or a tuple of outputs. Every convolution of three input channels must
-                see the picture itself, at any resolution.
+                see the picture itself, at any resolution (pointwise and grouped ones need not).
             head: what the file gives.
             mean: in the network's channel order, pixels 0..255.
             scale: in the network's channel order.
@@ -112,9 +112,13 @@ class Deployed(nn.Module):
 
 
 def _stems(network: nn.Module) -> list[nn.Conv2d]:
-    """The convolutions that see the picture: those of three input channels."""
+    """The convolutions that see the picture: those of three input channels.
+
+    Beside wide ones, a pointwise or depthwise one works on the scores of three classes instead.
+    """
     convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
-    return [m for m in convolutions if m.in_channels == 3]
+    three = [m for m in convolutions if m.in_channels == 3]
+    return [m for m in three if m.groups == 1 and max(m.kernel_size) > 1] or three
 
 
 def onnx_graph(

@@ -12,16 +12,18 @@ pytest.importorskip("torch", reason="models need the [train] extra (PyTorch)")
 pytest.importorskip("onnx", reason="export needs the [train] extra (onnx)")
 
 import torch
-from golden_import import NAMES, golden
+from golden_import import NAMES, golden, made_up_state
 
 from edgeseg.labels import CITYSCAPES
 from edgeseg.model_file import load_model
 from edgeseg.models.export import open_session
 from edgeseg.models.importing import Wishes, import_checkpoint
-from edgeseg.models.importing.class_names import VOC, voc_color
+from edgeseg.models.importing.architectures import Settings
+from edgeseg.models.importing.class_names import VOC, label_set_for, voc_color
 from edgeseg.models.importing.fitting import fitted
 from edgeseg.models.importing.run import deployed
 from edgeseg.models.yolact_official import OfficialYolact, anchors, decode_boxes
+from edgeseg.spec import METADATA_KEY, ModelSpec
 from edgeseg.types import Size
 
 ANYWHERE = Path("made-up.pth")
@@ -73,8 +75,6 @@ def test_the_file_gives_the_official_numbers_and_its_card_describes_it(
     assert spec.metrics["parameters"] > 80_000
     assert "MIT" in spec.licence
 
-    from edgeseg.spec import METADATA_KEY, ModelSpec
-
     inside = session.get_modelmeta().custom_metadata_map[METADATA_KEY]
     assert ModelSpec.from_json(inside, where="file") == spec
     assert ModelSpec.from_card(path.with_suffix(".yaml")) == spec
@@ -93,8 +93,6 @@ def test_an_imported_portrait_model_is_found_by_its_path(tmp_path: Path) -> None
 
 def test_separable_heads_and_output_stride_8_are_told_apart() -> None:
     recorded = golden("deeplabv3plus-mobilenetv2")
-    from edgeseg.models.importing.architectures import Settings
-
     known, size = recorded.known, Size(65, 65)
     settings = Settings(5, size, 8, separable=True)
     state = dict(known.build(settings).state_dict())
@@ -105,9 +103,16 @@ def test_separable_heads_and_output_stride_8_are_told_apart() -> None:
     assert strides.count((2, 2)) == 3
 
 
-def test_class_names_follow_the_head() -> None:
-    from edgeseg.models.importing.class_names import label_set_for
+def test_three_classes_are_not_taken_for_three_colours(tmp_path: Path) -> None:
+    shapes = golden("sinet-cityscapes").known.build(Settings(3, Size(128, 128))).state_dict()
+    checkpoint = tmp_path / "three.pth"
+    torch.save(made_up_state({key: tuple(v.shape) for key, v in shapes.items()}), checkpoint)
+    wishes = Wishes(size=Size(128, 128))
+    _, spec = import_checkpoint(checkpoint, "sinet-cityscapes", tmp_path, wishes)
+    assert spec.classes == ("class 0", "class 1", "class 2")
 
+
+def test_class_names_follow_the_head() -> None:
     assert label_set_for("semantic", 19, None, where="") == CITYSCAPES
     assert label_set_for("semantic", 21, None, where="") == VOC
     assert label_set_for("instance", 80, None, where="").names[0] == "person"

@@ -200,7 +200,7 @@ _KNOWN: tuple[Architecture, ...] = (
         step=sinet_cityscapes.STEP,
         outputs=_SCORES,
         notes="Scores at half the input's size; the official code then enlarges them by 2, "
-        "bilinear.",
+        "bilinear with aligned corners.",
     ),
     _yolact("resnet50"),
     _yolact("resnet101"),
@@ -223,7 +223,7 @@ _KNOWN: tuple[Architecture, ...] = (
         default_size=lambda classes: Size(513, 513) if classes == 21 else Size(2048, 1024),
         outputs=_SCORES,
         notes="Scores at a quarter of the input's size; the official code then enlarges them to "
-        "the full size, bilinear.",
+        "the full size, bilinear with half-pixel centres.",
     ),
     Architecture(
         name="icnet-resnet50",
@@ -245,7 +245,7 @@ _KNOWN: tuple[Architecture, ...] = (
         ),
         outputs=_SCORES,
         notes="Scores at a quarter of the input's size; the official code then enlarges them by 4, "
-        "bilinear.",
+        "bilinear with aligned corners.",
     ),
 )
 ARCHITECTURES: dict[str, Architecture] = {known.name: known for known in _KNOWN}
