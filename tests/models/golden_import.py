@@ -23,6 +23,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
 
 from made_up import made_up_picture, made_up_state
 
+__all__ = ["NAMES", "Golden", "golden", "made_up_picture", "made_up_state"]
+
 FOLDER = Path(__file__).parent / "golden"
 NAMES = sorted(ARCHITECTURES)
 
