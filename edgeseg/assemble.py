@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from edgeseg.backends import Tuning, autotune, open_backend
@@ -217,10 +218,7 @@ def assembled(config: RunConfig) -> Iterator[Assembly]:
 
 
 def cautious(config: ModelConfig, effect: Effect, file: ModelFile) -> ModelConfig:
-    """Returns the model's settings, with half the least score where objects are hidden.
-
-    Better a chair hidden than a face shown; a score that the user gives stays.
-    """
+    """Returns a model's settings; half the least score, if not the user's own, to hide objects."""
     if effect.hides != "objects" or config.score is not None:
         return config
     return config.model_copy(update={"score": file.spec.thresholds.score / 2})
@@ -237,7 +235,7 @@ def _assembly(
     meter, hud = Meter(), HudState()
     controls = Controls(
         effects=effect_choices(config, effect),
-        models=model_choices(config, loaded, live=source.info.live),
+        models=model_choices(config, loaded, effect, live=source.info.live),
         hud=hud,
         opened=opened,
     )
@@ -279,19 +277,23 @@ def effect_choices(config: RunConfig, current: Effect) -> list[Choice]:
     own = config.effect.name
     names = [own, *(n for n in EFFECT_CYCLE if parse_effect(n)[0] != parse_effect(own)[0])]
 
-    def maker(name: str) -> Callable[[], Effect]:
-        return lambda: current if name == own else make_effect(name, config.effect)
+    def made(name: str) -> Effect:
+        return current if name == own else make_effect(name, config.effect)
 
-    return [Choice(name, maker(name)) for name in (names if not current.alpha else [own])]
+    return [Choice(n, partial(made, n)) for n in (names if not current.alpha else [own])]
 
 
-def model_choices(config: RunConfig, current: Loaded, *, live: bool) -> list[Choice]:
+def model_choices(
+    config: RunConfig, current: Loaded, effect: Effect, *, live: bool
+) -> list[Choice]:
     """Returns the models the ``m`` key goes through: the run's own, then the shipped ones."""
     own = config.model.name
-    others = [name for name in shipped_models() if name != own]
 
-    def maker(name: str) -> Callable[[], Segmenter]:
-        wanted = config.model.model_copy(update={"name": name})
-        return lambda: current.segmenter if name == own else open_model(wanted, live=live).segmenter
+    def opened(name: str) -> Segmenter:
+        if name == own:
+            return current.segmenter
+        file = load_model(name)
+        return open_model(cautious(config.model, effect, file), live=live, file=file).segmenter
 
-    return [Choice(name, maker(name)) for name in (own, *others)]
+    names = dict.fromkeys((own, *shipped_models()))
+    return [Choice(name, partial(opened, name)) for name in names]

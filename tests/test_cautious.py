@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from edgeseg.assemble import cautious, make_smoother, open_model
+from edgeseg.assemble import cautious, make_smoother, model_choices, open_model
 from edgeseg.config import EffectConfig, ModelConfig, RunConfig
 from edgeseg.effects import make_effect
 from edgeseg.model_file import load_model
-from edgeseg.segment import KeepResult, PresenceGate
+from edgeseg.segment import KeepResult, NetworkSegmenter, PresenceGate
 
 
 def test_half_the_least_score_where_objects_are_hidden() -> None:
@@ -29,3 +29,23 @@ def test_no_presence_gate_where_people_are_hidden() -> None:
         assert isinstance(make_smoother(RunConfig(), loaded, make_effect("blur")), PresenceGate)
     finally:
         loaded.segmenter.close()
+
+
+def test_models_chosen_while_running_are_as_cautious() -> None:
+    config = RunConfig(
+        model=ModelConfig(threads=1, workers=1), effect=EffectConfig(name="anonymize")
+    )
+    loaded = open_model(config.model, live=True)
+    opened = [loaded.segmenter]
+    try:
+        choices = model_choices(config, loaded, make_effect("anonymize"), live=True)
+        assert choices[0].name == "portrait"
+        assert len({choice.name for choice in choices}) == len(choices) > 1
+        assert choices[0].make() is loaded.segmenter
+        other = choices[1].make()
+        assert isinstance(other, NetworkSegmenter)
+        opened.append(other)
+        assert other.name == choices[1].name
+    finally:
+        for segmenter in opened:
+            segmenter.close()

@@ -1,9 +1,11 @@
 """What each effect's pictures look like, measured."""
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 import pytest
-from scenes import COLORS, matte, person_mask, scene
+from scenes import COLORS, matte, person_mask, scene, single, street
 
 from edgeseg.config import EffectConfig
 from edgeseg.effects import make_effect
@@ -162,11 +164,13 @@ def test_side_by_side_holds_the_picture_and_the_effect(size: Size, inner: str) -
         np.testing.assert_array_equal(out.a[:, width:], alone.a)
 
 
-def test_side_by_side_shows_the_overlay_by_default() -> None:
-    frame = scene(SIZE)
-    want = render("overlay", frame, matte(frame))
-    out = render("side-by-side", frame, matte(frame))
-    np.testing.assert_array_equal(out.y[:, SIZE.width :], want.y)
+@pytest.mark.parametrize("kind", [matte, street, single])
+def test_side_by_side_shows_the_overlay_by_default(kind: Callable[[Frame], Result]) -> None:
+    frame = scene(Size(640, 360))
+    want = render("overlay", frame, kind(frame))
+    out = render("side-by-side", frame, kind(frame))
+    np.testing.assert_array_equal(out.y[:, 640:], want.y)
+    np.testing.assert_array_equal(out.u[:, 320:], want.u)
 
 
 def test_feather_and_refine_reach_the_picture() -> None:
