@@ -1,75 +1,94 @@
-"""Write a trained network as ONNX with its recipe inside, and its scores into its card.
+r"""Write a trained network as ONNX with its recipe inside, and its figures into its card.
 
-python tools/export.py RUN/best.pt engines/portrait.onnx --size 224 --data DATA
-The card beside the ONNX file (`engines/portrait.yaml`) holds the words; this adds the figures.
+python tools/export.py RUN/best.pt engines/portrait.onnx --size 224x224 --data DATA
+
+python tools/export.py RUN/best.pt engines/driving.onnx --size 480x360 --half-weights
+edgeseg eval --model engines/driving.onnx --data DATA/camvid --split val --json R.json
+python tools/time_models.py engines/driving.onnx engines/driving-icnet.onnx --json T.json
+python tools/export.py RUN/best.pt engines/driving.onnx --half-weights --scores R.json \
+    --speed T.json
+
+The card beside the ONNX file (`engines/portrait.yaml`) holds the words; this adds the figures, to
+the card and to the recipe in the file. Portraits are scored here, the rest by `edgeseg eval`.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import sys
 from pathlib import Path
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-
-from edgeseg.models import zoo
-from edgeseg.models.export import Deployed, onnx_predictor, write_model
-from edgeseg.spec import ModelSpec
-from edgeseg.training.datasets import load_portraits
-from edgeseg.training.evaluation import evaluate, resized
+from edgeseg.errors import EdgesegError
+from edgeseg.models.export import write_model
+from edgeseg.spec import ModelSpec, parse_size
+from edgeseg.training.release import (
+    deployed,
+    eval_figures,
+    load_trained,
+    portrait_figures,
+    speed_figures,
+    with_checkpoint,
+)
 from edgeseg.types import Size
 
 
-def scored(path: Path, spec: ModelSpec, data: Path) -> dict[str, object]:
-    """Scores of the ONNX file at `path` on the validation split."""
-    size = spec.input.size.width
-    run = onnx_predictor(str(path))
-
-    def predict(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return run(resized(image, size))
-
-    samples = load_portraits(data, "val")
-    scores = evaluate(predict, samples, boundary=True)
-    return {
-        "split": "portrait/val",
-        "images": len(samples),
-        "person_iou": {name: round(value, 4) for name, value in scores.iou.items()},
-        "macro_person_iou": round(scores.macro_iou, 4),
-        "boundary_f": round(scores.boundary_f, 4),
-        "pixel_accuracy": round(scores.pixel_accuracy, 4),
-    }
+def size_of(text: str) -> Size:
+    """A side, or WIDTHxHEIGHT."""
+    size: Size = parse_size(f"{text}x{text}" if text.isdigit() else text)
+    return size
 
 
-def main() -> None:
-    """Read checkpoint and card, write ONNX, score it, write both again with the scores."""
+def parse_arguments(words: list[str] | None = None) -> argparse.Namespace:
+    """Command line of this script."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("onnx", type=Path)
-    parser.add_argument("--size", type=int, required=True, help="side of the square input, px")
-    parser.add_argument("--data", type=Path, help="folder with portrait/val, for the scores")
-    arguments = parser.parse_args()
+    parser.add_argument("--size", type=size_of, help="of the input, WIDTHxHEIGHT; else the card's")
+    parser.add_argument("--half-weights", action="store_true", help="store weights as float16")
+    parser.add_argument("--data", type=Path, help="folder with portrait/val: score a portrait here")
+    parser.add_argument("--scores", type=Path, metavar="R.json", help="of edgeseg eval --json")
+    parser.add_argument("--speed", type=Path, metavar="T.json", help="of tools/time_models.py")
+    return parser.parse_args(words)
+
+
+def export(arguments: argparse.Namespace) -> ModelSpec:
+    """Write the file, and again with each kind of figures; the card last."""
     card = arguments.onnx.with_suffix(".yaml")
-    spec = ModelSpec.from_card(card)
-    state = torch.load(arguments.checkpoint, map_location="cpu", weights_only=True)
-    network = zoo.build(state["config"]["arch"])
-    network.load_state_dict(state["averaged"])
-    side = Size(arguments.size, arguments.size)
-    update = {
-        "input": spec.input.model_copy(update={"size": side}),
-        "metrics": dict(spec.metrics) | {"parameters": zoo.parameter_count(network)},
-        "source_sha256": hashlib.sha256(arguments.checkpoint.read_bytes()).hexdigest(),
-    }
-    deployed = Deployed(network)
-    spec = write_model(deployed, spec.model_copy(update=update), arguments.onnx)
+    network, config = load_trained(arguments.checkpoint)
+    spec = with_checkpoint(ModelSpec.from_card(card), arguments.checkpoint, network)
+    if arguments.size:
+        update = {"input": spec.input.model_copy(update={"size": arguments.size})}
+        spec = spec.model_copy(update=update)
+    figures = {}
+    if arguments.scores:
+        figures |= eval_figures(arguments.scores, arguments.onnx, spec)
+    if arguments.speed:
+        figures |= {"speed": speed_figures(arguments.speed, arguments.onnx.stem)}
+    shipped = deployed(network, config, spec, half_weights=arguments.half_weights)
+    spec = write_model(shipped, with_figures(spec, figures), arguments.onnx)
     if arguments.data:
-        figures = dict(spec.metrics) | scored(arguments.onnx, spec, arguments.data)
-        spec = write_model(deployed, spec.model_copy(update={"metrics": figures}), arguments.onnx)
+        figures = portrait_figures(arguments.onnx, spec, arguments.data)
+        spec = write_model(shipped, with_figures(spec, figures), arguments.onnx)
     card.write_text(spec.to_card(), encoding="utf-8")
+    return spec
+
+
+def with_figures(spec: ModelSpec, figures: dict[str, object]) -> ModelSpec:
+    """`spec` with `figures` among its metrics."""
+    return spec.model_copy(update={"metrics": dict(spec.metrics) | figures})
+
+
+def main(words: list[str] | None = None) -> int:
+    """The exit code: 0, or 2 for a mistake of the user's."""
+    arguments = parse_arguments(words)
+    try:
+        spec = export(arguments)
+    except EdgesegError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
     print(f"{arguments.onnx}: {spec.metrics}", file=sys.stderr)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

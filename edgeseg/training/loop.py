@@ -120,11 +120,8 @@ class Run:
 
         Raises: ConfigError when `path` is not a checkpoint of this network.
         """
-        try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-            arch = state["config"]["arch"]
-        except _UNREADABLE as error:
-            raise ConfigError(f"{path}: not a checkpoint of a training run") from error
+        state = read_checkpoint(path)
+        arch = state["config"]["arch"]
         if arch != self.config.arch:
             raise ConfigError(
                 f"{path}: a run of {arch!r}, the configuration asks for {self.config.arch!r}; "
@@ -141,6 +138,21 @@ class Run:
                 f"{path}: its weights are not those of {arch!r} as it is now: "
                 f"{str(error).splitlines()[-1].strip()}"
             ) from error
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """What `Run.save` wrote to `path`, tensors and plain values only.
+
+    Raises: ConfigError when it is not that.
+    """
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        complete = {"network", "averaged"} <= set(state) and bool(state["config"]["arch"])
+    except _UNREADABLE as error:
+        raise ConfigError(f"{path}: not a checkpoint of a training run") from error
+    if not complete:
+        raise ConfigError(f"{path}: not a whole checkpoint of a training run")
+    return state
 
 
 @contextmanager
