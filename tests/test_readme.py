@@ -55,7 +55,8 @@ def test_every_run_line_is_understood(words: list[str]) -> None:
 
 @pytest.mark.parametrize("words", command_lines("edgeseg"), ids=" ".join)
 def test_every_option_exists(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    command = [w for w in words[1:3] if w in ("run", "eval", "doctor", "models", "list", "check")]
+    commands = ("run", "eval", "doctor", "models", "list", "check", "import", "pull")
+    command = [w for w in words[1:3] if w in commands]
     with pytest.raises(SystemExit) as left:
         main([*command, "--help"])
     assert left.value.code == 0

@@ -14,7 +14,8 @@ from torch import Tensor
 PERIOD = 65521
 """Large tensors repeat themselves, for speed; a prime, so that no two filters are alike."""
 PEAKED = 20.0
-"""Class layers of YOLACT are this much stronger, or 81 classes would all be equally likely."""
+CLASS_LAYERS = ("conf_layer.weight", "classifier.classifier.3.weight", "conv_cls.weight")
+"""Class layers are this much stronger, or all classes would be about equally likely."""
 
 
 def made_up_state(shapes: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
@@ -33,7 +34,7 @@ def made_up_state(shapes: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
             weight = name.endswith("weight")
             values = np.float32(0.7 if weight else 0.0) + np.float32(0.1) * values
         else:
-            gain = PEAKED if name.endswith("conf_layer.weight") else 1.0
+            gain = PEAKED if name.endswith(CLASS_LAYERS) else 1.0
             values *= np.float32(gain / math.sqrt(math.prod(shape[1:])))
         state[name] = torch.from_numpy(values)
     return state

@@ -123,7 +123,8 @@ def official_yolact(configuration: str) -> Build:
         _stub("pycocotools.mask")
         from data import config  # type: ignore[import-not-found]
 
-        config.set_cfg(configuration)
+        pascal = configuration == "yolact_resnet50_config" and form.classes == 20
+        config.set_cfg("yolact_resnet50_pascal_config" if pascal else configuration)
         scales = config.cfg.backbone.pred_scales
         rounded = [[int(s[0] / config.cfg.max_size * form.size)] for s in scales]
         config.cfg.backbone.replace({"pred_scales": rounded})

@@ -68,6 +68,14 @@ def test_another_architecture_that_fits_is_named(tmp_path: Path, name: str) -> N
     assert said.endswith(f"; it is a checkpoint for --arch {name}")
 
 
+def test_the_successor_of_yolact_is_called_by_its_name(tmp_path: Path) -> None:
+    state = {"backbone.layers.1.0.conv2.conv_offset_mask.weight": torch.zeros(27, 128, 3, 3)}
+    said = str(refused(tmp_path, state, "yolact-resnet50"))
+    assert said.endswith(
+        "; it is a YOLACT++ checkpoint: deformable convolutions cannot be imported"
+    )
+
+
 def test_tensors_of_another_shape_are_shown(tmp_path: Path, sinet: dict[str, Tensor]) -> None:
     state = sinet | {"level2_C.conv.weight": torch.zeros(3, 48, 1, 1)}
     said = str(refused(tmp_path, state))

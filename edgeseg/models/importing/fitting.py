@@ -13,6 +13,7 @@ from edgeseg.models.importing.architectures import ARCHITECTURES, Architecture, 
 
 _COUNTERS = "num_batches_tracked"
 """Batch norms of old checkpoints lack them, and evaluation does not use them."""
+_DEFORMABLE = "conv_offset_mask"
 _NAMED = 3
 
 
@@ -32,6 +33,8 @@ def fitted(
             and not _problem(state, other, other.settings(state, settings.size, 16))
         ]
         advice = f"; it is a checkpoint for --arch {' or '.join(others)}" if others else ""
+        if any(_DEFORMABLE in key for key in state):
+            advice = "; it is a YOLACT++ checkpoint: deformable convolutions cannot be imported"
         raise ModelError(
             f"{path}: not a state of {known.name} ({known.repository}): {problem}{advice}"
         )
