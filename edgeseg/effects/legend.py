@@ -17,7 +17,7 @@ from edgeseg.types import U8, ColorSpace, Planes, Rect, Size
 
 _TEXT_SHARE = 0.022  # of the picture's height
 _SMALLEST_PX, _LEAST_PX = 11, 8  # wanted, and still legible
-_TALLEST = 0.2  # share of the picture's height
+_TALLEST = 0.15  # share of the picture's height
 _OPACITY = 0.62
 _PANEL_RGB, _TEXT_RGB = (14, 18, 24), (240, 243, 246)
 _ABSENT = 0.3  # how strongly a class that is not in the picture is written
@@ -52,7 +52,7 @@ class Legend:
     Every class keeps its place in the picture whether it is there or not; absent ones are dimmed,
     in steps, so that a class at the edge of being there does not blink. Strips are kept: drawing
     one anew takes 1 ms at 720p, laying it on the picture 0.05 ms. Where not all classes find room
-    in a fifth of the picture there is no legend.
+    in a seventh of the picture there is no legend.
     """
 
     def __init__(self) -> None:

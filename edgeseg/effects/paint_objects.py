@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from edgeseg.config import EffectConfig
-from edgeseg.effects.tags import Tag, Tagger
+from edgeseg.effects.tags import Box, Tag, Tagger
 from edgeseg.labels import RGB, distinct_color
 from edgeseg.ops.draw import crop, outline
 from edgeseg.ops.instances import object_mask, object_rect
@@ -38,19 +38,20 @@ class ObjectPainter:
         """Draws on ``out``, which holds the frame's picture."""
         shown = shown_objects(result, self._names)
         colors = [object_color(result, index) for index in shown]
+        tags = []
         for index, color in zip(reversed(shown), reversed(colors), strict=True):
-            self._fill(frame, result, index, color, out)
-        tags = [
-            Tag(tag_text(result, i), _box(result, i), color_to_yuv(color, frame.color))
-            for i, color in zip(shown, colors, strict=True)
-        ]
-        self._tagger.draw(out, tags)
+            box = self._fill(frame, result, index, color, out) or _box(result, index)
+            tags.append(Tag(tag_text(result, index), box, color_to_yuv(color, frame.color)))
+        self._tagger.draw(out, tags[::-1])
 
-    def _fill(self, frame: Frame, result: Instances, index: int, color: RGB, out: Planes) -> None:
+    def _fill(
+        self, frame: Frame, result: Instances, index: int, color: RGB, out: Planes
+    ) -> Box | None:
+        """Paints one object; returns where it is seen to be, None for one without a pixel."""
         chroma = frame.size.chroma
         inner = object_rect(result, index, chroma, step=2)
         if inner is None:
-            return
+            return None
         box = _grown(inner, 2 + round(0.006 * min(chroma)), chroma)
         alpha = np.zeros((box.bottom - box.top, box.right - box.left), np.uint8)
         mask = cv2.LUT(
@@ -61,6 +62,7 @@ class ObjectPainter:
         line = outline(alpha, frame.size)
         fill, edge = (color_to_yuv(rgb, frame.color) for rgb in (color, contour_color(color)))
         self._blend(crop(out, box), alpha, line, fill, edge)
+        return _seen(alpha, box)
 
     def _blend(
         self,
@@ -125,7 +127,22 @@ def contour_color(rgb: RGB) -> RGB:
     return red, green, blue
 
 
-def _box(result: Instances, index: int) -> tuple[float, float, float, float]:
+def _seen(alpha: U8, place: Rect) -> Box | None:
+    """Returns the frame's pixels that an object covers, from the left end of its upper third on.
+
+    A tag there touches the roof of a car or a head, where the box's corner may be far off.
+    """
+    solid = cv2.threshold(src=alpha, thresh=127, maxval=255, type=cv2.THRESH_BINARY)[1]
+    left, top, width, height = cv2.boundingRect(array=solid)
+    if not width:
+        return None
+    upper = solid[top : top + (height + 2) // 3]
+    first = cv2.boundingRect(array=upper)[0]
+    x, y = place.left, place.top
+    return 2.0 * (x + first), 2.0 * (y + top), 2.0 * (x + left + width), 2.0 * (y + top + height)
+
+
+def _box(result: Instances, index: int) -> Box:
     left, top, right, bottom = (float(side) for side in result.boxes_xyxy[index])
     return left, top, right, bottom
 

@@ -14,7 +14,7 @@ from edgeseg.effects.patch import even, make_room
 from edgeseg.effects.typeface import Typeface, best_typeface
 from edgeseg.types import U8, Planes, Rect, Size
 
-_TEXT_SHARE = 0.02  # of the picture's height
+_TEXT_SHARE = 0.022  # of the picture's height
 _SMALLEST_PX, _LEAST_PX = 11, 8  # wanted, and still legible
 _TINY = 2.5  # an object below this many tag heights is never covered by a tag
 _KEPT = 512
@@ -22,11 +22,15 @@ _DARK, _LIGHT = 24, 235  # Y of letters
 _MIDDLE = 115  # Y of a tag from which its letters are dark
 
 
+Box = tuple[float, float, float, float]
+"""Left, top, right and bottom in pixels of the picture."""
+
+
 class Tag(NamedTuple):
-    """What a tag says, the box it belongs to (x, y, x, y), and its colour as Y, U, V."""
+    """What a tag says, the box it stands on, and its colour as Y, U, V."""
 
     text: str
-    box: tuple[float, float, float, float]
+    box: Box
     yuv: tuple[int, int, int]
 
 
@@ -100,7 +104,7 @@ def _ramps(yuv: tuple[int, int, int]) -> tuple[U8, U8, U8]:
 
 
 def place(
-    boxes: Sequence[tuple[float, float, float, float]], sizes: Sequence[Size], picture: Size
+    boxes: Sequence[Box], sizes: Sequence[Size], picture: Size
 ) -> list[tuple[int, int] | None]:
     """Returns left and top of each tag, even, or None for a tag without a free place.
 
@@ -128,11 +132,11 @@ def place(
     return places
 
 
-def _is_tiny(box: tuple[float, float, float, float], size: Size) -> bool:
+def _is_tiny(box: Box, size: Size) -> bool:
     return min(box[2] - box[0], box[3] - box[1]) < _TINY * size.height
 
 
-def _spots(box: tuple[float, float, float, float], size: Size, picture: Size) -> Iterator[Rect]:
+def _spots(box: Box, size: Size, picture: Size) -> Iterator[Rect]:
     """Yields where a tag could go, best first: on the box, in its top, below it, then further up.
 
     Each is inside the picture and at even places; none where the picture is smaller than the tag.

@@ -213,6 +213,24 @@ def test_colours_are_the_classs_or_the_objects_own() -> None:
     assert tag_text(tracked, 1) == "#12 car 40%"
 
 
+def test_a_tag_stands_on_what_is_seen_of_the_object() -> None:
+    """Of a car with a long bonnet on the left, on its roof; the box's corner is in the air."""
+    frame = grey(Size(640, 360))
+    result = single(frame, [(100.0, 100.0, 400.0, 300.0)])
+    mask = np.zeros((20, 30), np.uint8)
+    mask[4:10, 15:] = 255
+    mask[10:] = 255
+    out = render("overlay=0", frame, replace(result, masks=(mask,)))
+    y, _, _ = color_to_yuv(THINGS.colors[0], frame.color)
+    rows, columns = np.nonzero(out.y[:132] == y)
+    assert abs(int(columns.min()) - 248) <= 4
+    assert abs(int(rows.max()) - 138) <= 8
+    empty = replace(result, masks=(np.zeros((4, 4), np.uint8),))
+    rows, columns = np.nonzero(render("overlay", frame, empty).y == y)
+    assert abs(int(columns.min()) - 100) <= 2
+    assert rows.max() <= 100
+
+
 @pytest.mark.parametrize("rgb", [(0, 0, 0), (0, 0, 142), (220, 20, 60), (255, 255, 255)])
 def test_contours_are_bright_whatever_the_colour(rgb: RGB) -> None:
     red, green, blue = contour_color(rgb)

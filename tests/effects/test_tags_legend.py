@@ -80,8 +80,8 @@ def test_tags_without_room_are_left_out() -> None:
 @pytest.mark.parametrize(
     ("size", "want"),
     [
-        (Size(3840, 2160), 43),
-        (Size(1280, 720), 14),
+        (Size(3840, 2160), 48),
+        (Size(1280, 720), 16),
         (Size(640, 360), 11),
         (Size(176, 144), 9),
         (Size(100, 60), None),
