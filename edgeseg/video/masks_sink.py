@@ -21,7 +21,8 @@ class MasksSink:
 
     path: the folder. Files are named by the frame's index; ``frames.csv`` gives each its stream
     time, as an exact fraction of a second and as a decimal number (both empty where the source
-    has no clock). A frame without a result is all 0, background.
+    has no clock). Numbers are a scene's own; of objects they are the class's plus 1, and 0 is
+    background, as in a frame without a result.
     """
 
     def __init__(self, path: str) -> None:
