@@ -12,11 +12,11 @@ import torch
 import yaml
 from torch import nn
 
-from edgeseg.errors import ConfigError, ModelError
+from edgeseg.errors import ConfigError, ModelError, near_match
 from edgeseg.models import zoo
 from edgeseg.models.importing.checkpoint import read_state
 from edgeseg.spec import one_line
-from edgeseg.training.config import InstanceConfig, SceneConfig, TrainConfig
+from edgeseg.training.config import InstanceConfig, PortraitConfig, SceneConfig, TrainConfig
 from edgeseg.training.instance.task import InstanceTask
 from edgeseg.training.loop import Run
 from edgeseg.training.portrait.task import PortraitTask
@@ -77,11 +77,50 @@ def load_task(config: TrainConfig, data: Path, teachers: list[Path] | None = Non
     """
     if not data.is_dir():
         raise ConfigError(f"{data}: no such folder; expected the one that holds the data sets")
-    if isinstance(config, InstanceConfig):
-        return InstanceTask.load(config, data)
-    if isinstance(config, SceneConfig):
-        return SceneTask.load(config, data)
-    return PortraitTask.load(config, data, Ensemble(teachers) if teachers else None)
+    try:
+        if isinstance(config, SceneConfig):
+            return SceneTask.load(config, data)
+        if isinstance(config, PortraitConfig):
+            return PortraitTask.load(config, data, Ensemble(teachers) if teachers else None)
+        return _load_instances(config, data)
+    except OSError as error:
+        raise ConfigError(f"{error.filename}: {error.strerror}; the data set needs it") from error
+
+
+def _load_instances(config: InstanceConfig, data: Path) -> InstanceTask:
+    if "person" not in config.classes:
+        raise ConfigError(f"classes: expected person among them, got {', '.join(config.classes)}")
+    task = InstanceTask.load(config, data)
+    check_instances(task)
+    return task
+
+
+def check_instances(task: InstanceTask) -> None:
+    """Make sure that what `task` is to draw and to be scored by exists.
+
+    Raises: ConfigError naming the setting that asks for pictures which are not there.
+    """
+    config, sources = task.config, sorted(task.sources)
+    for source in config.mixture:
+        if source not in sources:
+            raise ConfigError(
+                f"mixture.{source}: no training picture of that source; there are "
+                f"{', '.join(sources)}{near_match(source, sources)}"
+            )
+    scored = sorted(
+        {
+            f"{picture.source}_{config.classes[number]}"
+            for picture in task.val
+            for number in picture.classes
+            if picture.labelled[number]
+        }
+    )
+    for name in config.chosen_by:
+        if name not in scored:
+            raise ConfigError(
+                f"chosen_by: no validation picture scores {name}; expected of "
+                f"{', '.join(scored)}{near_match(name, scored)}"
+            )
 
 
 def start_run(config: TrainConfig, folder: Path, backbone: Path, device: torch.device) -> Run:

@@ -19,10 +19,19 @@ from drawn_training_data import write_portraits, write_scenes
 
 from edgeseg.errors import ConfigError, ModelError
 from edgeseg.models.mobilenetv2 import MobileNetV2Features
-from edgeseg.training.config import PortraitConfig, SceneConfig, TrainConfig, parse_config
+from edgeseg.training.config import (
+    InstanceConfig,
+    PortraitConfig,
+    SceneConfig,
+    TrainConfig,
+    parse_config,
+)
+from edgeseg.training.instance.objects import ObjectPicture
+from edgeseg.training.instance.task import InstanceTask
 from edgeseg.training.portrait.task import PortraitTask
 from edgeseg.training.start import (
     build_network,
+    check_instances,
     choose_device,
     fill_backbone,
     load_task,
@@ -192,6 +201,42 @@ def test_augmentation_that_needs_missing_pictures_is_named(tmp_path: Path) -> No
     off = {"second_person": 0.0, "bystanders": 0.0}
     task = load_task(portrait(mixture={"own": 1}, augment=off, cooldown_augment=off), tmp_path)
     assert isinstance(task, PortraitTask)
+
+
+def objects(source: str, *classes: int) -> ObjectPicture:
+    """A picture of `source` with an object of each of `classes`; only people are labelled."""
+    image = np.zeros((8, 8, 3), np.uint8)
+    return ObjectPicture(image, image[..., 0], classes, (True, False), False, source)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"mixture": {"streets": 1}}, r"mixture\.streets: no training .*; did you mean 'street'\?"),
+        ({"chosen_by": ("street_car",)}, "chosen_by: no validation .* street_car; expected of st"),
+        ({"chosen_by": ("room_person",)}, "chosen_by: .*; expected of street_person"),
+    ],
+)
+def test_instance_settings_without_pictures_are_named(
+    changes: dict[str, object], said: str
+) -> None:
+    settings: dict[str, object] = {
+        "arch": "instances", "epochs": 1, "mixture": {"street": 1}, "chosen_by": ("street_person",),
+    }  # fmt: skip
+    train, val = [objects("street")], [objects("street", 0, 1), objects("room")]
+    check_instances(InstanceTask(InstanceConfig.model_validate(settings), train, val, {}))
+    config = InstanceConfig.model_validate(settings | changes)
+    with pytest.raises(ConfigError, match=said):
+        check_instances(InstanceTask(config, train, val, {}))
+
+
+def test_instances_without_people_or_data_are_named(tmp_path: Path) -> None:
+    config = InstanceConfig(arch="instances", epochs=1, mixture={"street": 1}, classes=("car",))
+    with pytest.raises(ConfigError, match="classes: expected person among them, got car"):
+        load_task(config, tmp_path)
+    config = InstanceConfig(arch="instances", epochs=1, mixture={"street": 1})
+    with pytest.raises(ConfigError, match="instances"):
+        load_task(config, tmp_path)
 
 
 def write_settings(path: Path, config: TrainConfig) -> Path:
