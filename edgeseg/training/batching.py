@@ -23,8 +23,9 @@ def to_input(images: NDArray[np.uint8], device: torch.device | None = None) -> T
 
 
 def device_of(network: nn.Module) -> torch.device:
-    """Where the weights of `network` lie."""
-    return torch.device(next(network.parameters()).device)
+    """Where the weights of `network` lie; the CPU for one without any."""
+    first = next(network.parameters(), None)
+    return torch.device("cpu" if first is None else first.device)
 
 
 def on_device(targets: Any, device: torch.device) -> Any:

@@ -86,3 +86,5 @@ def test_targets_of_any_shape_move_to_the_device() -> None:
 
 def test_a_network_tells_where_it_lies() -> None:
     assert device_of(nn.Conv2d(1, 1, 1)) == torch.device("cpu")
+    assert device_of(nn.Conv2d(1, 1, 1, device="meta")) == torch.device("meta")
+    assert device_of(nn.ReLU()) == torch.device("cpu")
