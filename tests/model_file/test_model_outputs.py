@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -244,3 +246,11 @@ def test_a_card_needs_only_its_classes_filled_in() -> None:
     filled = card.replace('"class0"', "background")
     assert ModelSpec.model_validate(yaml.safe_load(filled)).classes[0] == "background"
     assert len(CLASSES) == 3
+
+
+def test_the_card_of_the_readme_is_a_card() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"```\n(task: instance.*?)```", readme, re.DOTALL)
+    spec = ModelSpec.model_validate({"name": "net", **yaml.safe_load(text)})
+    outputs = [info("output0", 1, 39, 8400), info("output1", 1, 32, 160, 160)]
+    assert mismatches(spec, [info("images", 1, 3, 640, 640)], outputs) == []
