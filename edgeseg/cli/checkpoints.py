@@ -50,7 +50,8 @@ def import_model(
         output_stride=output_stride,
         overwrite=overwrite,
     )
-    path, spec = import_checkpoint(checkpoint, arch, folder, wishes)
+    with console().status("importing"):
+        path, spec = import_checkpoint(checkpoint, arch, folder, wishes)
     _tell_imported(path, spec, str(path))
 
 
@@ -89,7 +90,8 @@ def pull_model(
     check_target(target, name, overwrite=overwrite)
     checkpoint = target / f".{name}.pth"
     _download(name, checkpoint)
-    path, spec = import_checkpoint(checkpoint, wanted.arch, target, wishes)
+    with console().status("importing"):
+        path, spec = import_checkpoint(checkpoint, wanted.arch, target, wishes)
     checkpoint.unlink()
     _tell_imported(path, spec, name if folder is None else str(path))
 
