@@ -19,6 +19,7 @@ import sys
 from pathlib import Path
 
 from edgeseg.errors import EdgesegError
+from edgeseg.model_file import load_model
 from edgeseg.models.export import write_model
 from edgeseg.spec import ModelSpec, parse_size
 from edgeseg.training.release import (
@@ -70,6 +71,7 @@ def export(arguments: argparse.Namespace) -> ModelSpec:
         figures = portrait_figures(arguments.onnx, spec, arguments.data)
         spec = write_model(shipped, with_figures(spec, figures), arguments.onnx)
     card.write_text(spec.to_card(), encoding="utf-8")
+    load_model(arguments.onnx)  # raises where card and graph disagree
     return spec
 
 

@@ -20,8 +20,8 @@ from drawn_training_data import write_portraits
 from edgeseg.errors import ConfigError, SpecMismatch
 from edgeseg.labels import CAMVID
 from edgeseg.model_file import load_model
-from edgeseg.spec import InputSpec, ModelSpec, OutputSpec
-from edgeseg.training.config import PortraitConfig, SceneConfig, TrainConfig
+from edgeseg.spec import MEANINGS, InputSpec, ModelSpec, OutputSpec
+from edgeseg.training.config import InstanceConfig, PortraitConfig, SceneConfig, TrainConfig
 from edgeseg.training.loop import Run
 from edgeseg.training.release import (
     deployed,
@@ -121,6 +121,30 @@ def test_a_portrait_is_scored_as_it_is_exported(tmp_path: Path) -> None:
     first = (tmp_path / "p.onnx").read_bytes()
     assert main(words) == 0
     assert (tmp_path / "p.onnx").read_bytes() == first
+
+
+def test_instances_have_four_outputs_and_a_card_that_misplaces_one_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = InstanceConfig(arch="instances", epochs=1, mixture={"street": 1}, size=(96, 64))
+    best = checkpoint(tmp_path / "best.pt", config)
+    outputs = tuple(OutputSpec(name=meaning, meaning=meaning) for meaning in MEANINGS["yolact"])
+    card = ModelSpec(
+        name="i", task="instance", outputs=outputs, classes=("person", "car"),
+        input=InputSpec(name="image", size=Size(96, 64)), licence="for tests",
+    )  # fmt: skip
+    path = tmp_path / "i.yaml"
+    path.write_text(card.to_card(), encoding="utf-8")
+    assert main([str(best), str(tmp_path / "i.onnx")]) == 2
+    assert "'prototypes'" in (said := capsys.readouterr().err)
+    assert "layout should be nhwc" in said
+
+    last = outputs[3].model_copy(update={"layout": "nhwc"})
+    card = card.model_copy(update={"outputs": (*outputs[:3], last)})
+    path.write_text(card.to_card(), encoding="utf-8")
+    assert main([str(best), str(tmp_path / "i.onnx")]) == 0
+    found = load_model(tmp_path / "i.onnx").spec.metrics["onnx_max_abs_difference"]
+    assert list(found) == ["boxes", "scores", "coefficients", "prototypes"]
 
 
 def test_a_card_of_something_else_is_refused(tmp_path: Path) -> None:
