@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from edgeseg.errors import SourceError as SourceError
     from edgeseg.spec import ModelSpec as ModelSpec
     from edgeseg.types import Frame as Frame
+    from edgeseg.types import Instances as Instances
     from edgeseg.types import Matte as Matte
     from edgeseg.types import Planes as Planes
+    from edgeseg.types import SemanticMap as SemanticMap
     from edgeseg.types import Size as Size
 
 __version__ = "0.1.0"
@@ -38,11 +40,13 @@ _HOMES = {
     "ConfigError": "errors",
     "EdgesegError": "errors",
     "Frame": "types",
+    "Instances": "types",
     "Matte": "types",
     "ModelError": "errors",
     "ModelSpec": "spec",
     "Planes": "types",
     "RunConfig": "config",
+    "SemanticMap": "types",
     "SinkError": "errors",
     "Size": "types",
     "SourceError": "errors",
