@@ -34,12 +34,15 @@ def list_models(
     if as_json:
         _print_json(rows)
         return
-    names = ("model", "input", "precision", "size", "params", "IoU")
-    whole = [Column(name, no_wrap=True) for name in names]  # in 80 columns only the title wraps
-    table = Table(*whole, "title", box=SIMPLE_HEAD, pad_edge=False)
+    names = ("model", "task", "input", "params", "score", "ms")
+    whole = [Column(name, no_wrap=True) for name in names]  # in 80 columns only the terms wrap
+    table = Table(*whole, "terms", box=SIMPLE_HEAD, pad_edge=False)
     for row in rows:
         table.add_row(row["model"], *_cells(row))
     data_console().print(table)
+    typer.echo(
+        "score and ms as on each card, with data and device: edgeseg models show M", err=True
+    )
 
 
 @models_app.command("show")
@@ -85,6 +88,7 @@ def _summary(loaded: Any) -> dict[str, Any]:
     return {
         "name": spec.name,
         "title": spec.title,
+        "task": spec.task,
         "path": str(loaded.path),
         "sha256": loaded.sha256,
         "bytes": len(loaded.data),
@@ -98,15 +102,33 @@ def _summary(loaded: Any) -> dict[str, Any]:
 def _cells(row: dict[str, Any]) -> list[str]:
     if "error" in row:
         return ["", "", "", "", "", row["error"]]
-    iou, parameters = (row["metrics"].get(key) for key in ("macro_person_iou", "parameters"))
+    metrics = row["metrics"]
+    parameters, milliseconds = metrics.get("parameters"), _at(metrics, "speed", "median_ms")
     return [
+        row["task"],
         row["input"],
-        row["precision"],
-        f"{row['bytes'] / 1e6:.1f} MB",
         f"{parameters / 1e6:.2f} M" if isinstance(parameters, int) else "",
-        f"{iou:.3f}" if isinstance(iou, float) else "",
-        row["title"],
+        _score(metrics),
+        f"{milliseconds:.1f}" if isinstance(milliseconds, int | float) else "",
+        row["licence"],
     ]
+
+
+def _score(metrics: dict[str, Any]) -> str:
+    """The figure a model of its kind is judged by."""
+    known = (
+        ("IoU", _at(metrics, "macro_person_iou")),
+        ("mIoU", _at(metrics, "miou")),
+        ("mask AP50", _at(metrics, "ap50", "mask")),
+    )
+    return next((f"{v:.3f} {name}" for name, v in known if isinstance(v, float)), "")
+
+
+def _at(tree: Any, *keys: str) -> Any:
+    """What lies at a path of nested mappings, None where it ends early."""
+    for key in keys:
+        tree = tree.get(key) if isinstance(tree, dict) else None
+    return tree
 
 
 def _print_json(data: object) -> None:

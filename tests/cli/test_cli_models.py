@@ -24,13 +24,39 @@ def models(*arguments: str) -> int:
 def test_list_as_table_and_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert models("list") == 0
     out, err = capsys.readouterr()
-    assert err == ""
+    assert "edgeseg models show" in err
     for name in shipped_models():
         assert name in out
+    assert "non-commercial" in out, "terms are said where a model is chosen"
     assert models("list", "--json") == 0
     rows = json.loads(capsys.readouterr().out)
     assert [row["model"] for row in rows] == list(shipped_models())
     assert rows[0]["sha256"] == load_model(rows[0]["model"]).sha256
+
+
+@pytest.mark.parametrize(
+    ("metrics", "shown"),
+    [
+        ({"macro_person_iou": 0.9}, "0.900 IoU"),
+        ({"miou": 0.71234}, "0.712 mIoU"),
+        ({"ap50": {"mask": 0.625, "box": 0.7}}, "0.625 mask AP50"),
+        ({"speed": {"median_ms": 19.87}}, "19.9"),
+        ({"ap50": 3}, "tiny"),
+    ],
+)
+def test_list_shows_the_score_a_model_is_judged_by(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    metrics: dict[str, object],
+    shown: str,
+) -> None:
+    from edgeseg.model_file import find
+
+    tiny_model(tmp_path / "tiny.onnx", metrics=metrics)
+    monkeypatch.setattr(find, "engines_dir", lambda: tmp_path)
+    assert models("list") == 0
+    assert shown in capsys.readouterr().out
 
 
 def test_list_survives_a_broken_file(
