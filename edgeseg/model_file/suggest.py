@@ -98,6 +98,8 @@ def _yolo(outputs: Sequence[TensorInfo]) -> Guess | None:
     sides = [side for side in tables[0].shape[1:] if side is not None]
     if count is None or not sides or min(sides) <= 4 + count:
         return None
+    if len(sides) == 2 and max(sides) <= 2 * min(sides):
+        return None  # a picture; proposals are far more than numbers each
     v5 = tables[0].shape[2] == min(sides)  # proposals first: a fifth number precedes the classes
     classes = min(sides) - 4 - count - v5
     bound: dict[Meaning, TensorInfo] = {"detections": tables[0], "prototypes": maps[0]}

@@ -234,6 +234,7 @@ def test_a_graph_is_recognised_and_its_suggested_card_fits(
         [info("p", 1, 64, 64)],
         [info("p", 1, 1, 64, 64), info("labels", 1, 64, 64, dtype="int64")],
         [info("d0", 1, 1, 64, 64), info("d1", 1, 1, 32, 32)],
+        [info("p", 1, 144, 256), info("aux", 1, 2, 36, 64)],
     ],
 )
 def test_one_or_two_channels_stay_a_portrait(outputs: list[TensorInfo]) -> None:
