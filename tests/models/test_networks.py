@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 pytest.importorskip("torch", reason="models need the [train] extra (PyTorch)")
@@ -14,6 +16,14 @@ from edgeseg.models.layers import GatedContext
 from edgeseg.models.mobilenetv2 import MobileNetV2Features
 
 PORTRAIT = [name for name, found in zoo.ARCHITECTURES.items() if found.task == "portrait"]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("name", PORTRAIT)

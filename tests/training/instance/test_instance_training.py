@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,15 @@ from edgeseg.training.loop import Run, train
 from edgeseg.types import Size
 
 SIZE = Size(96, 64)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """On busy cores PyTorch's threads wait for one another: many times slower with two."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def drawn(seed: int = 0) -> ObjectPicture:
@@ -202,7 +212,7 @@ def test_fast_nms_keeps_the_best_of_each_heap() -> None:
     assert kept.tolist() == [1, 2]
 
 
-class _Lookup(nn.Module):
+class _Lookup(nn.Module):  # type: ignore[misc]  # torch is untyped here
     """A network that knows the drawn picture: anchors on objects fire, prototype k is object k."""
 
     def __init__(self, truth: Objects) -> None:
