@@ -49,7 +49,13 @@ class Reporter:
     def __init__(self, run: Run, bar: Progress, end: int) -> None:
         self.run, self.bar, self.end = run, bar, end
         self.steps = run.config.samples_per_epoch // run.config.batch_size
-        self.task = bar.add_task("", total=end * self.steps, epoch=run.epoch, loss=float("nan"))
+        self.task = bar.add_task(
+            "",
+            total=end * self.steps,
+            completed=run.epoch * self.steps,  # else the first step would look like all before it
+            epoch=run.epoch + 1,
+            loss=float("nan"),
+        )
         self.began, self.first = time.monotonic(), run.epoch
 
     def step(self, step: int, _steps: int, loss: float) -> None:
@@ -77,7 +83,10 @@ def run_training(arguments: argparse.Namespace) -> None:
     torch.manual_seed(config.seed)
     run = start_run(config, arguments.out, arguments.backbone, device)
     task = load_task(config, arguments.data, arguments.teacher)
-    end = min(config.epochs, arguments.stop_after or config.epochs)
+    end = config.epochs
+    if arguments.stop_after is not None:
+        end = min(end, arguments.stop_after)
+    console = Console(stderr=True)
     columns = (
         TextColumn("epoch {task.fields[epoch]} loss {task.fields[loss]:.4f}"),
         BarColumn(),
@@ -85,7 +94,9 @@ def run_training(arguments: argparse.Namespace) -> None:
         TimeRemainingColumn(),
     )
     try:
-        with Progress(*columns, console=Console(stderr=True), speed_estimate_period=600) as bar:
+        with Progress(
+            *columns, console=console, speed_estimate_period=600, disable=not console.is_terminal
+        ) as bar:
             reporter = Reporter(run, bar, end)
             train(
                 run, task, arguments.out, stop_after=arguments.stop_after,
