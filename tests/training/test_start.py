@@ -47,7 +47,6 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(autouse=True, scope="module")
 def one_thread() -> Iterator[None]:
-    """On busy cores PyTorch's threads wait for one another: four times slower with two."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
