@@ -240,7 +240,7 @@ class InstanceConfig(Schedule):
     similar: tuple[str, ...] = ("truck", "bus")
     """Categories that are neither objects nor background."""
     mixture: dict[str, Weight] = Field(min_length=1)
-    pasted_people: tuple[str, ...] = ("ccp", "vik")
+    pasted_people: tuple[str, ...] = ("ccp", "vik", "celeb", "meow")
     """Sources of portrait/ whose people are cut out."""
     portraits: tuple[str, ...] = ("celeb", "ccp", "meow")
     """Sources of portrait/ with one person a picture, which are seen whole."""

@@ -133,7 +133,7 @@ def instance_loss(raw: Raw, truths: list[Objects], priors: Tensor, config: Insta
         if len(chosen):
             numbers = truth.classes[which[chosen]]
             target[chosen, numbers] = 1.0
-            weight[chosen, numbers] = 1.0
+            weight[chosen] = 1.0  # whatever was labelled, a person is no car
             total = total + _object_losses(raw, i, chosen, which, truth, priors, config)
         total = total + config.classes * focal_loss(raw.logits[i].float(), target, weight)
         semantic = semantic + semantic_loss(raw.semantic[i].float(), truth)

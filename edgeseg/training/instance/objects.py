@@ -110,9 +110,8 @@ def load_people(
     data: Path, number: int, classes: int, *, sources: Sequence[str]
 ) -> list[ObjectPicture]:
     """Portraits of one person, class `number` of `classes`; nothing is known far from it."""
-    labelled = tuple(i == number for i in range(classes))
     return [
-        ObjectPicture(image, mask, (number,), labelled, True, "portrait")
+        ObjectPicture(image, mask, (number,), (True,) * classes, True, "portrait")
         for image, mask in portraits(data, sources)
         if (mask == 1).any()
     ]
