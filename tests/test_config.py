@@ -112,7 +112,16 @@ def test_paths_count_from_the_configuration_file() -> None:
         "source": {"uri": "clips/a.mp4"},
         "model": {"name": "nets/mine.onnx"},
         "effect": {"name": "replace=beach.jpg"},
-        "output": {"sinks": ["out.mp4", "masks:labels/", "csv:a.csv", "coco:a.json", "null://", "/abs/x.mkv"]},
+        "output": {
+            "sinks": [
+                "out.mp4",
+                "masks:labels/",
+                "csv:a.csv",
+                "coco:a.json",
+                "null://",
+                "/abs/x.mkv",
+            ]
+        },
         "report": "r.json",
     }
     config = resolve(rebase(tree, Path("/home/me")))

@@ -39,10 +39,9 @@ def list_models(
     table = Table(*whole, "terms", box=SIMPLE_HEAD, pad_edge=False)
     for row in rows:
         table.add_row(row["model"], *_cells(row))
+    table.caption = "score and ms: edgeseg models show MODEL says on which data and device"
+    table.caption_justify = "left"
     data_console().print(table)
-    typer.echo(
-        "score and ms as on each card, with data and device: edgeseg models show M", err=True
-    )
 
 
 @models_app.command("show")

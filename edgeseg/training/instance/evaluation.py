@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgeseg.models.yolact import YolactOutputs
-from edgeseg.training.batching import to_input
+from edgeseg.training.batching import device_of, to_input
 from edgeseg.training.instance.losses import box_iou
 from edgeseg.training.instance.objects import ObjectPicture
 from edgeseg.types import Size
@@ -43,7 +43,8 @@ def find_objects(outputs: YolactOutputs, image: NDArray[np.uint8], size: Size) -
     """The objects in an RGB picture [H, W, 3], seen at `size`."""
     small = cv2.resize(src=image, dsize=size, interpolation=cv2.INTER_AREA)
     with torch.inference_mode():
-        boxes, scores, coefficients, prototypes = (x[0] for x in outputs(to_input(small[None])))
+        pixels = to_input(small[None], device_of(outputs))
+        boxes, scores, coefficients, prototypes = (x[0].cpu() for x in outputs(pixels))
     found = []
     for number in range(scores.shape[1]):
         likely = (scores[:, number] > _LEAST_SCORE).nonzero().flatten()
@@ -106,7 +107,7 @@ def evaluate(
     network: nn.Module, pictures: Sequence[ObjectPicture], classes: Sequence[str], size: Size
 ) -> dict[str, float]:
     """Mask AP50 by class and source, for classes labelled throughout a source's pictures."""
-    outputs = YolactOutputs(network, size).eval()
+    outputs = YolactOutputs(network, size).to(device_of(network)).eval()
     hits: dict[tuple[str, int], list[tuple[float, bool]]] = {}
     objects: dict[tuple[str, int], int] = {}
     for picture in pictures:

@@ -80,8 +80,10 @@ class InstanceTask:
 
     def loss(self, outputs: Raw, targets: list[Objects], images: Tensor) -> Tensor:
         """`instance_loss` with the anchors of this batch's size."""
-        priors = anchors(Size(images.shape[2], images.shape[1]))
-        return instance_loss(outputs, targets, priors, self.config.loss)
+        device = outputs.logits.device
+        priors = anchors(Size(images.shape[2], images.shape[1])).to(device)
+        with device:  # what the loss makes lies there too
+            return instance_loss(outputs, targets, priors, self.config.loss)
 
     def validate(self, network: nn.Module) -> dict[str, float]:
         """Mean of the mask AP50s named in `chosen_by`, then each of them."""

@@ -181,6 +181,25 @@ def test_unlabelled_classes_cost_nothing() -> None:
     assert float(semantic_loss(logits, truth)) == base
 
 
+def test_a_person_is_no_car_even_where_cars_were_not_labelled() -> None:
+    priors = anchors(SIZE)
+    picture = drawn()
+    people = ObjectPicture(
+        picture.image,
+        np.where(picture.ids == 1, 1, 0).astype(np.uint8),
+        (0,),
+        (True, False),
+        False,
+        "people only",
+    )
+    truth = truth_of(people)
+    _, state = match(priors, truth)
+    raw = raw_of(priors)
+    calm = float(instance_loss(raw, [truth], priors, InstanceLoss(semantic=0)))
+    raw.logits[0, state == 1, 1] = 9.0
+    assert float(instance_loss(raw, [truth], priors, InstanceLoss(semantic=0))) > calm + 1
+
+
 def test_average_precision_by_hand() -> None:
     hits = [(0.9, True), (0.8, False), (0.7, True)]
     assert average_precision(hits, 2) == pytest.approx(0.5 * 1 + 0.5 * 2 / 3)
