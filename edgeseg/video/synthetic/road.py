@@ -64,6 +64,7 @@ class RoadScene:
     def draw(self, t: float) -> Canvas:
         """Returns a new canvas with the picture and truth at time ``t``."""
         canvas, view, travelled = self._backdrop.copy(), self._view, _SPEED * t
+        street.draw_slabs(canvas, view, travelled)
         street.draw_lane_marks(canvas, view, travelled)
         houses = [(_ahead(h.z - travelled, h.length), h) for h in self._houses]
         for z, house in sorted(houses, key=lambda pair: -pair[0]):

@@ -19,6 +19,7 @@ ROAD_LABELS = (
 )  # fmt: skip
 
 NEAR = 2.0  # m in front of the camera where things leave the picture
+_JOINT: Rgb = (128, 124, 118)
 LOOP = 168.0  # m after which the street repeats
 KERBS = (-5.25, 3.9)  # m left and right of our lane's middle
 _WALLS = (-9.0, 7.6)
@@ -91,6 +92,8 @@ def paint_backdrop(size: Size, view: View, rng: np.random.Generator) -> Canvas:
     canvas.polygons(_strip(view, -8.2, 6.9), (162, 158, 152), PAVEMENT)
     canvas.polygons(_strip(view, KERBS[0] - 0.25, KERBS[1] + 0.25), (186, 184, 178), PAVEMENT)
     canvas.polygons(_strip(view, *KERBS), (92, 92, 96), ROAD)
+    for x in np.concatenate([np.arange(-8.0, KERBS[0], 0.6), np.arange(6.7, KERBS[1], -0.6)]):
+        canvas.marks(_strip(view, x - 0.015, x + 0.015), _JOINT)
     canvas.marks(_strip(view, 1.7, 1.85), (204, 204, 200))
     _darken_towards_camera(canvas, int(horizon))
     return canvas
@@ -132,6 +135,17 @@ def draw_lane_marks(canvas: Canvas, view: View, travelled: float) -> None:
     dashes[:, :, 0] = -1.82, -1.82, -1.68, -1.68
     dashes[:, :, 2] = np.stack([low, high, high, low], axis=1)
     canvas.marks(view.project(dashes), (222, 222, 216))
+
+
+def draw_slabs(canvas: Canvas, view: View, travelled: float) -> None:
+    """Draws the joints across the pavements' slabs, 0.9 m apart, as far as they can be seen."""
+    z = np.arange(0.9, 28, 0.9) - travelled % 0.9
+    z = z[z > 0.5]
+    joints = np.zeros((2, len(z), 4, 3))
+    for side, (left, right) in zip(joints, ((-8.2, KERBS[0]), (KERBS[1], 6.9)), strict=True):
+        side[:, :, 0] = left, left, right, right
+        side[:, :, 2] = np.stack([z, z + 0.03, z + 0.03, z], axis=1)
+    canvas.marks(view.project(joints.reshape(-1, 4, 3)), _JOINT)
 
 
 def make_houses(rng: np.random.Generator) -> list[House]:

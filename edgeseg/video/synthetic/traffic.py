@@ -43,19 +43,26 @@ def paint_car(rgb: Rgb, *, from_behind: bool) -> Sprite:
 
 
 def paint_tree(rng: np.random.Generator) -> Sprite:
-    """Returns a tree 5 m wide and 7.5 m high."""
+    """Returns a tree 5 m wide and 7.5 m high: round masses, then leaves, lit from above."""
     art = Painting(5.0, 7.5, 44)
-    art.shape([(2.36, 7.5), (2.42, 4.5), (2.6, 4.5), (2.7, 7.5)], (78, 62, 50))
-    art.stroke([(2.5, 5.2), (1.7, 3.9)], 0.14, (78, 62, 50))
-    art.stroke([(2.5, 5.0), (3.4, 3.8)], 0.12, (70, 56, 44))
-    green = tint((72, 104, 54), rng.uniform(0.85, 1.15))
-    for layer, shade in enumerate((0.6, 0.8, 1.0, 1.2)):
+    bark: Rgb = (62, 52, 44)
+    art.shape([(2.36, 7.5), (2.42, 4.5), (2.6, 4.5), (2.7, 7.5)], bark)
+    art.stroke([(2.5, 5.2), (1.7, 3.9)], 0.14, bark)
+    art.stroke([(2.5, 5.0), (3.4, 3.8)], 0.12, tint(bark, 0.9))
+    green = tint((66, 88, 46), rng.uniform(0.85, 1.15))
+    for layer, shade in enumerate((0.45, 0.65, 0.85)):
         for _ in range(26):
             angle, reach = rng.uniform(0, 2 * np.pi), rng.uniform(0, 1) ** 0.6
             x = 2.5 + reach * 1.8 * np.cos(angle) - 0.1 * layer
             y = 2.6 + reach * 1.9 * np.sin(angle) - 0.18 * layer
             radius = rng.uniform(0.22, 0.5) * (1 - 0.12 * layer)
             art.oval(x, y, radius, radius * 0.85, tint(green, shade * rng.uniform(0.9, 1.1)))
+    for _ in range(450):
+        angle, reach = rng.uniform(0, 2 * np.pi), rng.uniform(0, 1) ** 0.5
+        dx, dy = reach * 2.2 * np.cos(angle), reach * 2.3 * np.sin(angle)
+        radius, light = rng.uniform(0.04, 0.11), rng.choice((0.35, 0.6, 1.0, 1.3)) * (1 - 0.15 * dy)
+        leaf = tint(green, light)
+        art.oval(2.5 + dx, 2.5 + dy, radius, radius * rng.uniform(0.6, 1.0), leaf)
     return art.sprite()
 
 
