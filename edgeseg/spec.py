@@ -131,8 +131,8 @@ class Thresholds(Strict):
 
     presence_area / presence_score: the presence gate's smallest share of the picture and smallest
     mean probability inside the mask for somebody to count as being there.
-    score / overlap / most: an instance's least score, the box IoU from which the weaker of two of
-    one class is dropped, and how many are kept.
+    score / overlap / across / most: an instance's least score, the box IoU above which the weaker
+    of two of one class is dropped, of two of different classes (1 = never), and how many are kept.
     """
 
     decision: float = Field(default=0.5, gt=0, lt=1)
@@ -140,6 +140,7 @@ class Thresholds(Strict):
     presence_score: float = Field(default=0.75, ge=0, le=1)
     score: float = Field(default=0.3, gt=0, lt=1)
     overlap: float = Field(default=0.5, gt=0, le=1)
+    across: float = Field(default=1.0, gt=0, le=1)
     most: int = Field(default=100, ge=1, le=1000)
 
 

@@ -55,12 +55,14 @@ def suppress(
     labels: I32,
     *,
     overlap: float,
+    across: float = 1.0,
     method: Suppression = fast_nms,
     per_class: int = PER_CLASS,
 ) -> NDArray[np.intp]:
-    """Returns the rows that stay, best score first; only boxes of one class drop one another.
+    """Returns the rows that stay, best score first.
 
-    Of each class the ``per_class`` best are looked at, the rest dropped. Measured with 200
+    Boxes of one class drop one another above ``overlap``, what is left of different classes above
+    ``across`` (1 = never): one thing is not two. Of each class the ``per_class`` best are looked at, the rest dropped. Measured with 200
     candidates of one class 0.24 ms, 1000 of 80 classes 2.2 ms; the loop runs over classes.
     """
     order = np.argsort(-scores, kind="stable")
@@ -72,7 +74,8 @@ def suppress(
     if not kept:
         return order
     stay = np.concatenate(kept)
-    return stay[np.argsort(-scores[stay], kind="stable")]
+    stay = stay[np.argsort(-scores[stay], kind="stable")]
+    return stay[greedy_nms(boxes_xyxy[stay], across)] if across < 1 else stay
 
 
 def to_frame(boxes_xyxy: F32, geometry: Geometry) -> F32:

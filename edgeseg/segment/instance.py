@@ -62,6 +62,7 @@ class PrototypeDecoder:
             found.scores,
             found.labels,
             overlap=limits.overlap,
+            across=limits.across,
             method=self._suppression,
         )
         boxes = clip(to_frame(found.boxes_xyxy[rows], geometry), geometry.frame)

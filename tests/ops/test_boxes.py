@@ -74,6 +74,13 @@ def test_classes_do_not_drop_one_another() -> None:
     assert suppress(twins, scores, np.array([0, 1, 1], np.int32), overlap=0.5).tolist() == [0, 1]
 
 
+def test_one_thing_is_not_of_two_classes_where_that_is_asked_for() -> None:
+    found = np.array([[0, 0, 10, 10], [0, 0, 10, 9], [20, 0, 30, 10], [25, 0, 35, 10]], np.float32)
+    scores, labels = np.array([0.5, 0.9, 0.3, 0.4], np.float32), np.array([0, 1, 0, 1], np.int32)
+    assert suppress(found, scores, labels, overlap=0.5).tolist() == [1, 0, 3, 2]
+    assert suppress(found, scores, labels, overlap=0.5, across=0.8).tolist() == [1, 3, 2]
+
+
 def test_nothing_in_nothing_out() -> None:
     kept = suppress(boxes(), np.zeros(0, np.float32), np.zeros(0, np.int32), overlap=0.5)
     assert kept.tolist() == []
