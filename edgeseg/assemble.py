@@ -11,7 +11,7 @@ from typing import Any
 from edgeseg.backends import Tuning, autotune, open_backend
 from edgeseg.config import ModelConfig, RunConfig, SourceConfig
 from edgeseg.controls import Choice, Controls, HudPainter, HudState, Ticks
-from edgeseg.effects import check_classes, make_effect, parse_effect
+from edgeseg.effects import check_classes, hidden_by, make_effect, parse_effect
 from edgeseg.errors import ConfigError
 from edgeseg.meter import Meter
 from edgeseg.model_file import ModelFile, load_model, shipped_models
@@ -21,7 +21,7 @@ from edgeseg.runtime.closing import close_all
 from edgeseg.runtime.mailbox import MailboxPolicy
 from edgeseg.runtime.pipeline import Pipeline
 from edgeseg.runtime.recipe import Flow, Recipe
-from edgeseg.segment import KeepResult, NetworkSegmenter, PresenceGate
+from edgeseg.segment import KeepResult, NetworkSegmenter, PresenceGate, check_thresholds
 from edgeseg.types import SourceInfo
 from edgeseg.video.sink_uri import SinkKind, parse_sink, refuse_clashes
 from edgeseg.video.uri import SourceKind, classify
@@ -204,6 +204,7 @@ def assembled(config: RunConfig) -> Iterator[Assembly]:
     sinks = [make_sink(uri, config) for uri in uris]
     file = load_model(config.model.name)  # a wrong name is said before a camera is opened
     check_classes(config.effect.classes, effect, file.spec)
+    check_thresholds(file.spec, threshold=config.model.threshold, score=config.model.score)
     source = open_source(config.source)
     opened: list[Segmenter] = []
     try:
@@ -219,7 +220,7 @@ def assembled(config: RunConfig) -> Iterator[Assembly]:
 
 def cautious(config: ModelConfig, effect: Effect, file: ModelFile) -> ModelConfig:
     """Returns a model's settings; half the least score, if not the user's own, to hide objects."""
-    if effect.hides != "objects" or config.score is not None:
+    if hidden_by(effect) != "objects" or config.score is not None:
         return config
     return config.model_copy(update={"score": file.spec.thresholds.score / 2})
 
@@ -264,7 +265,7 @@ def make_smoother(config: RunConfig, loaded: Loaded, effect: Effect) -> Smoother
     No gate where people are what is hidden: it takes away what may be nobody, and is slow to
     believe in an arrival.
     """
-    if effect.hides == "objects":
+    if hidden_by(effect) == "objects":
         return KeepResult()
     return PresenceGate(loaded.file.spec.thresholds) if config.model.presence else KeepResult()
 

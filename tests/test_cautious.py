@@ -14,8 +14,9 @@ def test_half_the_least_score_where_objects_are_hidden() -> None:
     usual = ModelConfig()
     for name in ("overlay", "blur", "none", "side-by-side"):
         assert cautious(usual, make_effect(name), file) is usual
-    hiding = cautious(usual, make_effect("anonymize"), file)
-    assert hiding.score == file.spec.thresholds.score / 2
+    for name in ("anonymize", "side-by-side=anonymize=blur"):
+        hiding = cautious(usual, make_effect(name), file)
+        assert hiding.score == file.spec.thresholds.score / 2
     asked = ModelConfig(score=0.7)
     assert cautious(asked, make_effect("anonymize"), file) is asked
 

@@ -57,6 +57,7 @@ def evaluate(
     """Score a model: mIoU, Dice and boundary F of classes, or AP of objects."""
     from edgeseg.evaluate import DataChoice, open_scoring
     from edgeseg.model_file import load_model
+    from edgeseg.segment import check_thresholds
 
     for option, value in (("--threshold", threshold), ("--score", least)):
         if value is not None and not 0 < value < 1:
@@ -66,8 +67,7 @@ def evaluate(
     objects = file.spec.task == "instance"
     if confusion is not None and objects:
         raise ConfigError(f"--confusion: {file.name} finds objects, it does not classify pixels")
-    if least is not None and not objects:
-        raise ConfigError(f"--score: {file.name} classifies pixels, it does not find objects")
+    check_thresholds(file.spec, threshold=threshold, score=least, names=("--threshold", "--score"))
     config = ModelConfig(name=model, threads=1, workers=1, threshold=threshold)
     choice = DataChoice(data, split, tuple(source), tuple(void), tuple(pairs))
     scoring = open_scoring(_with_score(file, least).spec, choice)

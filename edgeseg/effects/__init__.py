@@ -13,13 +13,13 @@ from edgeseg.effects.blur import DEFAULT_STRENGTH, Blur
 from edgeseg.effects.classes import check_classes
 from edgeseg.effects.colors import parse_color
 from edgeseg.effects.overlay import Overlay
-from edgeseg.effects.plain import Plain, SideBySide
+from edgeseg.effects.plain import Plain, SideBySide, hidden_by
 from edgeseg.effects.transparent import Transparent
 from edgeseg.errors import ConfigError, near_match
 from edgeseg.ops.hidden import How
 from edgeseg.protocols import Effect
 
-__all__ = ["EFFECTS", "check_classes", "make_effect", "parse_effect"]
+__all__ = ["EFFECTS", "check_classes", "hidden_by", "make_effect", "parse_effect"]
 
 DEFAULT_COLOR = "#00ff00"
 

@@ -78,3 +78,8 @@ class SideBySide:
         np.copyto(out.y[:, width:], half.y)
         np.copyto(out.u[:, columns:], half.u[:, 1:])
         np.copyto(out.v[:, columns:], half.v[:, 1:])
+
+
+def hidden_by(effect: Effect) -> Hides:
+    """Returns what an effect hides; beside the picture, what it hides in its own half."""
+    return (effect.effect if isinstance(effect, SideBySide) else effect).hides

@@ -190,6 +190,7 @@ def test_a_portrait_has_a_confusion_matrix_too(
         ("instance", "objects/val", ("--source", "x"), "no source 'x'; it has street"),
         ("instance", "objects/val", ("--confusion", "c.png"), "--confusion: boxes finds objects,"),
         ("semantic", "scenes/val", ("--score", "0.5"), "--score: colors classifies pixels, it doe"),
+        ("semantic", "scenes/val", ("--threshold", "0.5"), "--threshold: colors takes the likeli"),
         ("instance", "objects/val", ("--score", "2"), "--score 2.0: expected a value between 0 a"),
         ("semantic", "scenes/val", ("--confusion", "no/c.png"), "no folder no; create it first"),
         ("semantic", "scenes/val", ("--confusion", "c.jpg"), "--confusion c.jpg: expected a .png"),

@@ -121,6 +121,7 @@ def test_classes_choose_what_is_hidden(bright: Path, tmp_path: Path) -> None:
             "bright has no class 'pedestrain'; did you mean 'pedestrian'",
         ),
         (["--classes", "car", "-e", "blur"], "; the classes of bright: road, pedestrian, sky"),
+        (["--set", "model.score=0.5"], "model.score: bright classifies pixels, it does not find"),
         (["--set", "effect.classes=[person]"], "bright has no class 'person'"),
         (["-e", "anonymize=mosaic"], "expected pixelate or blur"),
         (["-o", "csv:missing/a.csv"], "mkdir -p missing"),
