@@ -21,6 +21,7 @@ Labels = NDArray[np.uint8]
 
 def read_rgb(path: Path) -> Image:
     """The picture at `path` as RGB uint8 [H, W, 3]."""
+    _must_exist(path)
     bgr = cv2.imread(filename=str(path), flags=cv2.IMREAD_COLOR)
     if bgr is None:
         raise ConfigError(f"{path}: not a readable picture")
@@ -29,6 +30,7 @@ def read_rgb(path: Path) -> Image:
 
 def read_labels(path: Path) -> Labels:
     """The label picture at `path` as uint8 [H, W]; grey, 8 bits."""
+    _must_exist(path)
     labels = cv2.imread(filename=str(path), flags=cv2.IMREAD_UNCHANGED)
     if labels is None:
         raise ConfigError(f"{path}: not a readable label picture")
@@ -42,6 +44,12 @@ def read_labels(path: Path) -> Labels:
             )
         labels = np.ascontiguousarray(labels[..., 0])
     return np.asarray(labels, np.uint8)
+
+
+def _must_exist(path: Path) -> None:
+    """Keeps OpenCV from warning on stderr about a file that is not there."""
+    if not path.is_file():
+        raise ConfigError(f"{path}: no such picture")
 
 
 def labelled_pairs(images: Path, labels: Path) -> list[tuple[Path, Path]]:

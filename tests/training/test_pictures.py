@@ -42,6 +42,15 @@ def test_what_is_no_picture_is_named(tmp_path: Path, reader: object) -> None:
         reader(path)  # type: ignore[operator]
 
 
+@pytest.mark.parametrize("reader", [read_rgb, read_labels])
+def test_a_missing_picture_is_one_line(
+    tmp_path: Path, reader: object, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ConfigError, match=r"gone\.png: no such picture"):
+        reader(tmp_path / "gone.png")  # type: ignore[operator]
+    assert capfd.readouterr().err == "", "OpenCV has nothing to add"
+
+
 def test_colour_and_16_bit_labels_are_refused(tmp_path: Path) -> None:
     colour = np.zeros((4, 4, 3), np.uint8)
     colour[0, 0, 1] = 9
