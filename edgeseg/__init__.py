@@ -6,6 +6,14 @@
     picture = cv2.imread("me.jpg")
     matte = portrait.segment(edgeseg.frame_from_bgr(picture)).person  # float32 [h, w], 0..1
 
+    instances = edgeseg.open_segmenter("instances")
+    found = instances.segment(edgeseg.frame_from_bgr(picture))
+    print([found.label_set.names[n] for n in found.labels], found.boxes_xyxy)  # frame pixels
+
+    driving = edgeseg.open_segmenter("driving")
+    street = driving.segment(edgeseg.frame_from_bgr(picture))
+    labels = edgeseg.label_map(street)  # uint8 [H, W] at the picture's size; of any result
+
 Importing the package loads neither OpenCV nor a network runtime: names load on first use.
 """
 
@@ -25,6 +33,7 @@ if TYPE_CHECKING:
     from edgeseg.errors import ModelError as ModelError
     from edgeseg.errors import SinkError as SinkError
     from edgeseg.errors import SourceError as SourceError
+    from edgeseg.ops.labels import label_map as label_map
     from edgeseg.spec import ModelSpec as ModelSpec
     from edgeseg.types import Frame as Frame
     from edgeseg.types import Instances as Instances
@@ -51,6 +60,7 @@ _HOMES = {
     "Size": "types",
     "SourceError": "errors",
     "frame_from_bgr": "api",
+    "label_map": "ops.labels",
     "open_segmenter": "api",
     "run": "api",
 }
