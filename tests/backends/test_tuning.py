@@ -9,6 +9,7 @@ import pytest
 from tiny_onnx import tiny_model
 
 from edgeseg.backends import tuning
+from edgeseg.backends.ort import GRAPH_LEVELS
 from edgeseg.backends.tuning import Measured, Tuning, autotune, choose, default_cache, measure
 from edgeseg.errors import ModelError
 from edgeseg.model_file import ModelFile, load_model
@@ -74,6 +75,26 @@ def test_a_slow_network_is_tried_with_more_threads(
     assert list(measure(model, cores=6).network_ms) == [1, 2, 4, 6]
     monkeypatch.setattr(tuning, "BUDGET_S", 0.0)
     assert list(measure(model, cores=6).network_ms) == [1]
+
+
+def test_threads_come_before_graph_levels(
+    model: ModelFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[tuple[int, str]] = []
+
+    def timed(model: ModelFile, threads: int, level: str, *_: object, **__: object) -> float:
+        tried.append((threads, level))
+        return (60.0 if level == GRAPH_LEVELS[0] else 45.0) / threads
+
+    monkeypatch.setattr(tuning, "_best_ms", timed)
+    measured = measure(model, cores=2)
+    assert tried == [
+        (1, GRAPH_LEVELS[0]),
+        (2, GRAPH_LEVELS[0]),
+        *((1, n) for n in GRAPH_LEVELS[1:]),
+    ]
+    assert measured.graph_level == GRAPH_LEVELS[1]
+    assert measured.network_ms == {1: 45.0, 2: 22.5}
 
 
 def test_the_second_time_comes_from_the_cache(
