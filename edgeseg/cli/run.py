@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,7 +91,7 @@ def load_config(name: str) -> dict[str, Any]:
     shipped = sorted(p.stem for p in configs_dir().glob("*.yaml"))
     if name not in shipped:
         hint = near_match(name, shipped) or f"; shipped: {', '.join(shipped)}"
-        raise ConfigError(f"no configuration {name!r}{hint}; or give a .yaml file")
+        raise ConfigError(f"no configuration {name!r} (or give a .yaml file){hint}")
     return load_yaml(configs_dir() / f"{name}.yaml")
 
 
@@ -106,7 +106,8 @@ def run_resolved(config: RunConfig, *, quiet: bool) -> None:
     if config.report is not None:
         check_report_path(config.report, overwrite=config.output.overwrite)
     with assembled(config) as assembly, interruptible(assembly.pipeline.interrupt):
-        tell(screen, assembly.opening_lines())
+        introduce = once(lambda: tell(screen, assembly.opening_lines()))
+        assembly.on_tick(introduce)  # the outputs are open by then: what is wrong stands alone
         ended = "internal error"
         try:
             run_with_progress(assembly, screen)
@@ -117,9 +118,16 @@ def run_resolved(config: RunConfig, *, quiet: bool) -> None:
         finally:
             report = assembly.report(ended)
             if report["frames"]["captured"]:
+                introduce()
                 tell(screen, [*summary_lines(report), *assembly.written_lines()])
             if config.report is not None:
                 _write_report(config.report, report)
+
+
+def once(act: Callable[[], None]) -> Callable[[], None]:
+    """Returns ``act`` for its first call, and nothing for all later ones."""
+    waiting = [act]
+    return lambda: waiting.pop()() if waiting else None
 
 
 def run_with_progress(assembly: Assembly, screen: Console) -> None:

@@ -190,7 +190,7 @@ def test_an_existing_output_is_not_overwritten(
 ) -> None:
     out = tmp_path / "out.mp4"
     out.write_bytes(b"precious")
-    code, line = fails(capsys, str(clip), "-o", str(out), *FAST, "-q")
+    code, line = fails(capsys, str(clip), "-o", str(out), *FAST)
     assert code == 2
     assert "--overwrite" in line
     assert out.read_bytes() == b"precious"
@@ -205,7 +205,7 @@ def test_no_display_is_one_line(
         pytest.skip("a display is always there")
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
-    code, line = fails(capsys, SCENE, "-q")
+    code, line = fails(capsys, SCENE)
     assert code == 2
     assert "--no-window" in line
 
