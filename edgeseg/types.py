@@ -96,6 +96,7 @@ class Frame:
     pts: stream time in seconds, exact; None when the source has no clock of its own.
     truth: uint8 [H, W] ground-truth labels, synthetic sources only.
     cut: True where the source knows that this frame does not continue the previous one.
+    name: of the picture file it came from, below the folder all pictures share; None for video.
     """
 
     planes: Planes
@@ -106,6 +107,7 @@ class Frame:
     truth: U8 | None = None
     cut: bool = False
     owner: object = field(default=None, repr=False, compare=False)  # keeps a decoder's buffer alive
+    name: str | None = None
 
     @property
     def size(self) -> Size:

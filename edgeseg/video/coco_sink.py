@@ -35,10 +35,11 @@ class _Kept(NamedTuple):
 class CocoSink:
     """Writes one COCO file about all frames. Implements Sink.
 
-    path: the file. ``images`` name frames as a picture folder would (``000012.png``), with index
-    and seconds; an image's id is the frame's index. Category ids are class numbers plus 1. Objects
-    are annotations with score and, once tracked, ``track_id``; of a scene, each class in a frame is
-    one. Masks are compressed run lengths at the frame's size, which pycocotools reads.
+    path: the file. ``images`` name pictures by their files, frames of videos as a picture folder
+    would (``000012.png``), with index and seconds; an image's id is the frame's index. Category ids
+    are class numbers plus 1. Objects are annotations with score and, once tracked, ``track_id``; of
+    a scene, each class in a frame is one. Masks are compressed run lengths at the frame's size,
+    which pycocotools reads.
 
     Annotations go to a hidden file beside it and become the file on ``close``, also after an error:
     what is there by then is valid. Masks are encoded on all cores; an error is raised by the next
@@ -192,7 +193,7 @@ def _image(frame: Frame) -> str:
     return json.dumps(
         {
             "id": frame.index,
-            "file_name": f"{frame.index:06d}.png",
+            "file_name": frame.name or f"{frame.index:06d}.png",
             "width": frame.size.width,
             "height": frame.size.height,
             "frame": frame.index,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -38,6 +40,7 @@ class ImageSource:
         self._paths = image_paths(config.uri)
         if not self._paths:
             raise SourceNotFound(f"{config.uri}: no pictures here")
+        self._names = names_below(self._paths)
         self._interrupted = threading.Event()
         self._counters = SourceCounters()
         self._index = 0
@@ -82,6 +85,7 @@ class ImageSource:
             captured_at=time.perf_counter(),
             pts=None if self._info.fps is None else index / self._info.fps,
             cut=index > 0,
+            name=self._names[index % len(self._names)],
         )
 
     def interrupt(self) -> None:
@@ -92,6 +96,12 @@ class ImageSource:
         """Ends the sequence; there is nothing to release."""
         self._interrupted.set()
         self._first = None
+
+
+def names_below(paths: Sequence[Path]) -> list[str]:
+    """Returns the files' names; with their folders below the one that all of them share."""
+    shared = os.path.commonpath([path.absolute().parent for path in paths])
+    return [path.absolute().relative_to(shared).as_posix() for path in paths]
 
 
 def read_bgr(path: Path) -> U8:

@@ -13,7 +13,7 @@ from edgeseg.video.image_sink import encode_image
 from edgeseg.video.output_file import write_failed, write_whole
 from edgeseg.video.sequence import INDEX_NAME, NumberedFiles
 
-_HEADER = "index,file,pts,seconds\n"
+_HEADER = "index,file,pts,seconds,source\n"
 
 
 class MasksSink:
@@ -21,8 +21,8 @@ class MasksSink:
 
     path: the folder. Files are named by the frame's index; ``frames.csv`` gives each its stream
     time, as an exact fraction of a second and as a decimal number (both empty where the source
-    has no clock). Numbers are a scene's own; of objects they are the class's plus 1, and 0 is
-    background, as in a frame without a result.
+    has no clock), and names the picture file it came from. Numbers are a scene's own; of objects
+    they are the class's plus 1, and 0 is background, as in a frame without a result.
     """
 
     def __init__(self, path: str) -> None:
@@ -62,7 +62,8 @@ class MasksSink:
                 self._index = io.FileIO(self._files.folder / INDEX_NAME, "w")
                 self._index.write(_HEADER.encode())
             write_whole(path, encode_image(labels, ".png"))
-            self._index.write(f"{frame.index},{path.name},{pts},{seconds}\n".encode())
+            line = f"{frame.index},{path.name},{pts},{seconds},{_quoted(frame.name or '')}\n"
+            self._index.write(line.encode())
         except OSError as error:
             raise write_failed(path, error, kept=f"{self.written} labels are kept") from error
         self.written += 1
@@ -72,3 +73,8 @@ class MasksSink:
         if self._index is not None:
             self._index.close()
             self._index = None
+
+
+def _quoted(name: str) -> str:
+    """Returns a name as a CSV field."""
+    return '"' + name.replace('"', '""') + '"' if set(name) & set(',"\r\n') else name

@@ -5,6 +5,7 @@ import json
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,13 @@ def mask_of(annotation: dict[str, Any]) -> U8:
     turns = np.arange(len(counts)) % 2
     mask: U8 = np.repeat(turns, counts).astype(np.uint8).reshape(width, height).T
     return mask
+
+
+def test_pictures_keep_their_names(tmp_path: Path) -> None:
+    named = item(0, things())
+    named = replace(named, frame=replace(named.frame, name="trip/me.jpg"))
+    found = written(tmp_path / "a.json", [named])
+    assert [image["file_name"] for image in found["images"]] == ["trip/me.jpg"]
 
 
 def test_objects(tmp_path: Path) -> None:

@@ -124,3 +124,20 @@ def test_unreadable_pictures_are_named(tmp_path: Path) -> None:
         read_bgr(tmp_path / "gone.png")
     with pytest.raises(SourceNotFound, match="no pictures here"):
         ImageSource(SourceConfig(uri=str(tmp_path / "*.bmp")))
+
+
+def test_frames_bear_the_names_of_their_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a/x.png", "b/x.png"):
+        (tmp_path / name).parent.mkdir()
+        save(tmp_path / name, drawing(Size(4, 4)))
+    monkeypatch.chdir(tmp_path)
+    for uri, names in {
+        "*/x.png": ["a/x.png", "b/x.png"],
+        "a": ["x.png"],
+        "b/x.png": ["x.png"],
+    }.items():
+        assert [frame.name for frame in read_all(uri)[1]] == names
+    looped = read_all("a", loop=True, max_frames=2)[1]
+    assert [frame.name for frame in looped] == ["x.png", "x.png"]

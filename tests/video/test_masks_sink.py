@@ -88,6 +88,7 @@ def test_the_list_of_frames_gives_their_times(tmp_path: Path) -> None:
     rows = list(csv.DictReader(lines))
     assert rows[2] == {
         "index": "5", "file": "000005.png", "pts": "1001/6000", "seconds": "0.166833",
+        "source": "",
     }  # fmt: skip
     assert [Fraction(row["pts"]) for row in rows] == [item.frame.pts for item in items]
     assert all((tmp_path / "labels" / row["file"]).is_file() for row in rows)
@@ -98,7 +99,14 @@ def test_no_result_and_no_time(tmp_path: Path) -> None:
     frame = Frame(rendered(0).picture, 0, 0.0)
     write_all(MasksSink(f"{tmp_path}/"), output_info(), [Rendered(frame.planes, frame, None)])
     assert not read(tmp_path / "000000.png").any()
-    assert (tmp_path / "frames.csv").read_text().splitlines()[1] == "0,000000.png,,"
+    assert (tmp_path / "frames.csv").read_text().splitlines()[1] == "0,000000.png,,,"
+
+
+def test_the_list_names_the_pictures(tmp_path: Path) -> None:
+    frame = Frame(rendered(0).picture, 0, 0.0, name='trip/a, "b".jpg')
+    write_all(MasksSink(f"{tmp_path}/"), output_info(), [Rendered(frame.planes, frame, None)])
+    rows = list(csv.DictReader((tmp_path / "frames.csv").read_text().splitlines()))
+    assert [row["source"] for row in rows] == ['trip/a, "b".jpg']
 
 
 def test_refusals(tmp_path: Path) -> None:
