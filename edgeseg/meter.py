@@ -57,6 +57,9 @@ class Histogram:
         return _SMALLEST_S * math.exp(index * _STEP)
 
 
+LEAST_SPAN_S = 0.05
+
+
 class Rate:
     """Events per second over the last ``window_s`` seconds."""
 
@@ -74,9 +77,12 @@ class Rate:
             self._stamps.popleft()
 
     def value(self, now: float) -> float | None:
-        """Returns events per second, None with fewer than two events in the window."""
+        """Returns events per second, None where those in the window span too little time.
+
+        Two workers end their first frames together, which is no rate.
+        """
         self._forget(now)
-        if len(self._stamps) < 2 or self._stamps[-1] == self._stamps[0]:
+        if len(self._stamps) < 2 or self._stamps[-1] - self._stamps[0] < LEAST_SPAN_S:
             return None
         return (len(self._stamps) - 1) / (self._stamps[-1] - self._stamps[0])
 

@@ -20,6 +20,15 @@ def test_rate_forgets_what_left_the_window() -> None:
     assert rate.value(9.0) is None
 
 
+def test_two_workers_ending_together_are_no_rate() -> None:
+    rate = Rate()
+    rate.tick(1.0)
+    rate.tick(1.003)
+    assert rate.value(1.003) is None
+    rate.tick(1.1)
+    assert rate.value(1.1) == pytest.approx(20)
+
+
 def test_rate_of_one_event_is_unknown() -> None:
     rate = Rate()
     rate.tick(1.0)
