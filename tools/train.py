@@ -81,8 +81,8 @@ def run_training(arguments: argparse.Namespace) -> None:
     device = choose_device(arguments.device, config)
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(config.seed)
-    run = start_run(config, arguments.out, arguments.backbone, device)
     task = load_task(config, arguments.data, arguments.teacher)
+    run = start_run(config, arguments.out, arguments.backbone, device)
     end = config.epochs
     if arguments.stop_after is not None:
         end = min(end, arguments.stop_after)
