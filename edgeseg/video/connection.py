@@ -169,14 +169,21 @@ class Connection:
 
     def _open_by_ffmpeg(self, scheme: str) -> av.container.InputContainer:
         rtsp = scheme in {"rtsp", "rtsps"}
+        begun = time.monotonic()
         # Over UDP lost packets show as smear. Not "nobuffer": it throws the first key frame away.
-        return av.open(
-            self._config.uri,
-            mode="r",
-            options={**_PROBING, "rtsp_transport": "tcp"} if rtsp else {},
-            timeout=(self._config.timeout_s, _RTSP_POLL_S if rtsp else self._config.stale_s),
-            metadata_errors="replace",
-        )
+        try:
+            return av.open(
+                self._config.uri,
+                mode="r",
+                options={**_PROBING, "rtsp_transport": "tcp"} if rtsp else {},
+                timeout=(self._config.timeout_s, _RTSP_POLL_S if rtsp else self._config.stale_s),
+                metadata_errors="replace",
+            )
+        except av.error.InvalidDataError as error:
+            # FFmpeg may take the silence at which it was interrupted for a broken answer.
+            if time.monotonic() - begun >= self._config.timeout_s:
+                raise TimeoutError("no answer in time") from error
+            raise
 
     def _pump(self, container: av.container.InputContainer) -> None:
         if not container.streams.video:
