@@ -18,7 +18,10 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = "<!-- figures:begin -->", "<!-- figures:end -->"
 PIPELINE = ROOT / "tools" / "bench_results" / "pipeline.json"
-MODELS = ("portrait", "portrait-sinet")
+PORTRAITS = ("portrait", "portrait-sinet")
+SCENES = ("driving", "driving-icnet")
+INSTANCES = "instances"
+Card = dict[str, Any]
 
 
 def pipeline_table(report: dict[str, Any]) -> list[str]:
@@ -47,7 +50,7 @@ def pipeline_table(report: dict[str, Any]) -> list[str]:
     return lines
 
 
-def model_table(cards: list[dict[str, Any]]) -> list[str]:
+def portrait_table(cards: list[Card]) -> list[str]:
     speed = cards[0]["metrics"]["speed"]
     references = ", ".join(f"{k} {v} ms" for k, v in speed["references_same_run_ms"].items())
     lines = [
@@ -70,9 +73,77 @@ def model_table(cards: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
+def scene_table(cards: list[Card]) -> list[str]:
+    first = cards[0]["metrics"]
+    speed = first["speed"]
+    lines = [
+        f"Driving scenes: mean IoU over the {len(first['iou'])} classes of CamVid's validation "
+        f"split ({first['images']} pictures of 480x360; the best epoch was chosen on it), encoder "
+        f"pretrained on ImageNet; median network time, {speed['device']}, {speed['date']}:",
+        "",
+        "| model | input | parameters | mIoU | pixel accuracy | boundary F | network |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for card in cards:
+        metrics = card["metrics"]
+        lines.append(
+            f"| `{card['name']}` | {size_of(card)} | {millions(metrics)} | {metrics['miou']:.3f} "
+            f"| {metrics['pixel_accuracy']:.3f} | {metrics['boundary_f']:.3f} "
+            f"| {metrics['speed']['median_ms']:.1f} ms |"
+        )
+    classes = list(first["iou"])
+    lines += ["", "| IoU | " + " | ".join(classes) + " |", "| --- " * (len(classes) + 1) + "|"]
+    for card in cards:
+        each = (f"{card['metrics']['iou'][name]:.2f}" for name in classes)
+        lines.append(f"| `{card['name']}` | " + " | ".join(each) + " |")
+    return lines
+
+
+def instance_table(card: Card) -> list[str]:
+    metrics = card["metrics"]
+    speed = metrics["speed"]
+    lines = [
+        f"Objects: `{card['name']}`, input {size_of(card)}, {millions(metrics)} parameters, "
+        f"{speed['median_ms']:.1f} ms ({speed['device']}, {speed['date']}), pretrained on "
+        "ImageNet; average precision on validation pictures by source (pycocotools; the last epoch "
+        "was taken):",
+        "",
+        "| source | class | pictures | mask AP50 | mask AP | box AP50 |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for source, figures in metrics["sources"].items():
+        for name, scores in figures["classes"].items():
+            lines.append(
+                f"| {source} | {name} | {figures['images']} | {scores['ap50']['mask']:.3f} "
+                f"| {scores['ap']['mask']:.3f} | {scores['ap50']['box']:.3f} |"
+            )
+    return lines
+
+
+def size_of(card: Card) -> str:
+    width, height = card["input"]["size"]
+    return f"{width}x{height}"
+
+
+def millions(metrics: dict[str, Any]) -> str:
+    return f"{metrics['parameters'] / 1e6:.2f} M"
+
+
+def card_of(name: str) -> Card:
+    card: Card = yaml.safe_load((ROOT / "engines" / f"{name}.yaml").read_text())
+    return card
+
+
 def block() -> str:
-    cards = [yaml.safe_load((ROOT / "engines" / f"{m}.yaml").read_text()) for m in MODELS]
-    lines = [*pipeline_table(json.loads(PIPELINE.read_text())), "", *model_table(cards)]
+    lines = [
+        *pipeline_table(json.loads(PIPELINE.read_text())),
+        "",
+        *portrait_table([card_of(name) for name in PORTRAITS]),
+        "",
+        *scene_table([card_of(name) for name in SCENES]),
+        "",
+        *instance_table(card_of(INSTANCES)),
+    ]
     return "\n".join([BEGIN, *lines, END])
 
 
