@@ -11,10 +11,11 @@ import numpy as np
 
 from edgeseg.errors import SinkRefused
 from edgeseg.ops.labels import mask_in_frame
-from edgeseg.types import Frame, Instances, Matte, OutputInfo, Rendered, Result, SemanticMap
+from edgeseg.types import Instances, Matte, OutputInfo, Rendered, Result, SemanticMap
 from edgeseg.video.output_file import OutputFile, refuse_unwritable, write_failed
 from edgeseg.video.result_kind import OneKind, ResultKind, seconds_text
 
+FRAME_COLUMNS = ("frame", "seconds", "file")
 OBJECT_COLUMNS = ("id", "class", "score", "x", "y", "width", "height", "area")
 PORTRAIT_COLUMNS = ("present", "area")
 
@@ -24,11 +25,12 @@ Row = list[str]
 class CsvSink:
     """Writes lines as frames come; what is in the file is whole lines at any time. Implements Sink.
 
-    path: the file. Every line begins with the frame's index and its stream time in seconds (empty
-    where the source has no clock). Scenes: each class's share of the picture, 0..1. Portraits:
-    whether somebody is there, and the person's share. Objects: a line each, with identity (empty
-    until tracked), class, score, box and mask area in pixels; frames without one have no line.
-    A frame without a valid result has empty columns.
+    path: the file. Every line begins with the frame's index, its stream time in seconds (empty
+    where the source has no clock) and its picture's file name (empty for video). Scenes: each
+    class's share of the picture, 0..1. Portraits: whether somebody is there, and the person's
+    share. Objects: a line each, with identity (empty until tracked), class, score, box and mask
+    area in pixels; frames without one have no line. A frame without a valid result has empty
+    columns.
     """
 
     def __init__(self, path: str) -> None:
@@ -62,16 +64,17 @@ class CsvSink:
             return
         found = [[""] * len(columns(kind))] if kind.type is not Instances else []
         rows = found if result is None else rows_of(result)
-        start = [str(item.frame.index), seconds_text(item.frame.pts)]
-        self._append([start + row for row in rows], item.frame, kind)
+        frame = item.frame
+        start = [str(frame.index), seconds_text(frame.pts), frame.name or ""]
+        self._append([start + row for row in rows], kind)
 
-    def _append(self, rows: list[Row], frame: Frame, kind: ResultKind) -> None:
+    def _append(self, rows: list[Row], kind: ResultKind) -> None:
         path = Path(self._path)
         try:
             if self._file is None:
                 self._file = OutputFile(path)
                 self._file.create(overwrite=self._overwrite)
-                rows = [["frame", "seconds", *columns(kind)], *rows]
+                rows = [[*FRAME_COLUMNS, *columns(kind)], *rows]
         except OSError as error:
             self._file = None
             raise write_failed(path, error, kept="nothing is kept") from error
@@ -98,14 +101,14 @@ class CsvSink:
 
 
 def columns(kind: ResultKind) -> tuple[str, ...]:
-    """Returns the columns of a kind of results, after frame and seconds."""
+    """Returns the columns of a kind of results, after those of the frame."""
     if kind.type is Instances:
         return OBJECT_COLUMNS
     return PORTRAIT_COLUMNS if kind.type is Matte else kind.names
 
 
 def rows_of(result: Result) -> list[Row]:
-    """Returns what a result's lines say, after frame and seconds."""
+    """Returns what a result's lines say, after those of the frame."""
     if isinstance(result, Matte):
         share = float(np.mean(result.person >= np.float32(result.threshold)))
         return [[str(int(result.present)), f"{share:.6f}"]]

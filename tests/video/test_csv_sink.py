@@ -4,6 +4,7 @@ import csv
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def test_a_scenes_areas(tmp_path: Path) -> None:
     rows = written(tmp_path / "a.csv", [item(7, scene, pts=Fraction(1001, 30_000))])
     assert rows == [
         {
-            "frame": "7", "seconds": "0.033367",
+            "frame": "7", "seconds": "0.033367", "file": "",
             "road": "0.625000", "car, parked": "0.125000", "sky": "0.250000",
         }
     ]  # fmt: skip
@@ -55,9 +56,17 @@ def test_a_portraits_area(tmp_path: Path) -> None:
         item(1, half_matte(size, present=False), pts=Fraction(1, 2)),
     ]
     rows = written(tmp_path / "a.csv", items)
-    assert rows[0] == {"frame": "0", "seconds": "0.000000", "present": "1", "area": "0.500000"}
+    frame = {"frame": "0", "seconds": "0.000000", "file": ""}
+    assert rows[0] == {**frame, "present": "1", "area": "0.500000"}
     assert rows[1]["present"] == "0"
     assert rows[1]["seconds"] == "0.500000"
+
+
+def test_pictures_of_a_folder_are_named(tmp_path: Path) -> None:
+    plain = item(0, street([[0]]))
+    named = replace(plain, frame=replace(plain.frame, name="b/cat, 1.jpg"))
+    rows = written(tmp_path / "a.csv", [named, plain])
+    assert [row["file"] for row in rows] == ["b/cat, 1.jpg", ""]
 
 
 def test_a_line_for_each_object(tmp_path: Path) -> None:
@@ -65,7 +74,7 @@ def test_a_line_for_each_object(tmp_path: Path) -> None:
     rows = written(tmp_path / "a.csv", [item(0, two), item(1, things()), item(2, two)])
     assert [row["frame"] for row in rows] == ["0", "0", "2", "2"]
     assert rows[0] == {
-        "frame": "0", "seconds": "", "id": "", "class": "dog", "score": "0.9500",
+        "frame": "0", "seconds": "", "file": "", "id": "", "class": "dog", "score": "0.9500",
         "x": "4.0", "y": "6.0", "width": "20.0", "height": "10.0", "area": "200",
     }  # fmt: skip
     assert rows[1]["class"] == "person"
@@ -80,7 +89,7 @@ def test_tracked_objects_have_ids(tmp_path: Path) -> None:
 
 def test_no_objects_at_all_is_an_empty_table(tmp_path: Path) -> None:
     assert written(tmp_path / "a.csv", [item(0, things()), item(1, things())]) == []
-    assert (tmp_path / "a.csv").read_text().startswith("frame,seconds,id,class,score,x,y,")
+    assert (tmp_path / "a.csv").read_text().startswith("frame,seconds,file,id,class,score,x,y,")
 
 
 def test_a_frame_without_a_result_has_empty_columns(tmp_path: Path) -> None:
