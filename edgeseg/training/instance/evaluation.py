@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from edgeseg.models.yolact import YolactOutputs
+from edgeseg.ops.boxes import suppress
 from edgeseg.training.batching import device_of, to_input
-from edgeseg.training.instance.losses import box_iou
 from edgeseg.training.instance.objects import ObjectPicture
 from edgeseg.types import Size
 
@@ -32,11 +32,11 @@ class Found:
     mask: NDArray[np.bool_]
 
 
-def fast_nms(boxes: Tensor, scores: Tensor) -> Tensor:
-    """Indices of `scores` [A] that stay, best first (Bolya et al. 2019, sec. 3.4)."""
-    order = scores.argsort(descending=True)[: 4 * _MOST]
-    overlap = box_iou(boxes[order], boxes[order]).triu(diagonal=1)
-    return order[overlap.amax(dim=0) <= _OVERLAP][:_MOST]
+def strongest(boxes_xyxy: NDArray[np.float32], scores: NDArray[np.float32]) -> NDArray[np.intp]:
+    """Rows of one class that stay, best first."""
+    one_class = np.zeros(len(scores), np.int32)
+    rows = suppress(boxes_xyxy, scores, one_class, overlap=_OVERLAP, per_class=4 * _MOST)
+    return rows[:_MOST]
 
 
 def find_objects(outputs: YolactOutputs, image: NDArray[np.uint8], size: Size) -> list[Found]:
@@ -44,14 +44,13 @@ def find_objects(outputs: YolactOutputs, image: NDArray[np.uint8], size: Size) -
     small = cv2.resize(src=image, dsize=size, interpolation=cv2.INTER_AREA)
     with torch.inference_mode():
         pixels = to_input(small[None], device_of(outputs))
-        boxes, scores, coefficients, prototypes = (x[0].cpu() for x in outputs(pixels))
+        boxes, scores, coefficients, prototypes = (x[0].cpu().numpy() for x in outputs(pixels))
     found = []
     for number in range(scores.shape[1]):
-        likely = (scores[:, number] > _LEAST_SCORE).nonzero().flatten()
-        kept = likely[fast_nms(boxes[likely], scores[likely, number])]
-        for i in kept.tolist():
-            mask = torch.sigmoid(prototypes @ coefficients[i]).numpy()
-            whole = _cropped(mask, boxes[i].numpy(), image.shape[:2])
+        likely = np.flatnonzero(scores[:, number] > _LEAST_SCORE)
+        for i in likely[strongest(boxes[likely], scores[likely, number])]:
+            mask = torch.sigmoid(torch.from_numpy(prototypes @ coefficients[i])).numpy()
+            whole = _cropped(mask, boxes[i], image.shape[:2])
             found.append(Found(number, float(scores[i, number]), whole))
     return found
 

@@ -26,9 +26,9 @@ from edgeseg.training.config import InstanceAugment, InstanceConfig, InstanceLos
 from edgeseg.training.instance.evaluation import (
     Found,
     average_precision,
-    fast_nms,
     find_objects,
     match_picture,
+    strongest,
 )
 from edgeseg.training.instance.losses import (
     Objects,
@@ -226,9 +226,10 @@ def test_an_object_is_found_once_and_unjudged_ground_is_free() -> None:
 
 
 def test_fast_nms_keeps_the_best_of_each_heap() -> None:
-    boxes = torch.tensor([[0.0, 0, 10, 10], [1, 0, 11, 10], [30, 0, 40, 10], [0, 0, 10, 9.5]])
-    kept = fast_nms(boxes, torch.tensor([0.5, 0.9, 0.3, 0.7]))
+    boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [30, 0, 40, 10], [0, 0, 10, 9.5]], np.float32)
+    kept = strongest(boxes, np.array([0.5, 0.9, 0.3, 0.7], np.float32))
     assert kept.tolist() == [1, 2]
+    assert strongest(boxes[:0], np.zeros(0, np.float32)).tolist() == []
 
 
 class _Lookup(nn.Module):  # type: ignore[misc]  # torch is untyped here
