@@ -9,11 +9,13 @@ For a faster network with the same ideas see `edge_sinet.py`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-_EPS = 1e-3  # of every batch norm in the official code
+EPS = 1e-3  # of every batch norm in the official code
 _CLASSES = 2
 
 # One S2 module per row: (kernel, squeeze factor) of its two blocks; two rows for level 2.
@@ -31,7 +33,8 @@ LEVEL3: tuple[tuple[tuple[int, int], ...], ...] = (
 _STEM, _SHALLOW, _MIDDLE, _DEEP = 12, 16, 48, 96
 
 
-def _enlarged(x: Tensor, factor: int) -> Tensor:
+def enlarged(x: Tensor, factor: int) -> Tensor:
+    """`x` at `factor` times the height and width, bilinear with aligned corners."""
     return F.interpolate(x, scale_factor=float(factor), mode="bilinear", align_corners=True)
 
 
@@ -46,7 +49,7 @@ class NormAct(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.bn = nn.BatchNorm2d(channels, eps=_EPS)
+        self.bn = nn.BatchNorm2d(channels, eps=EPS)
         self.act = nn.PReLU(channels)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -121,12 +124,12 @@ class S2Block(nn.Module):
         self.squeeze = squeeze
         self.conv = nn.Sequential(
             nn.Conv2d(channels, channels, kernel, 1, kernel // 2, groups=channels, bias=False),
-            nn.BatchNorm2d(channels, eps=_EPS),
+            nn.BatchNorm2d(channels, eps=EPS),
         )
         self.act_conv1x1 = nn.Sequential(
             nn.PReLU(channels), nn.Conv2d(channels, channels, 1, bias=False)
         )
-        self.bn = nn.BatchNorm2d(channels, eps=_EPS)
+        self.bn = nn.BatchNorm2d(channels, eps=EPS)
 
     def forward(self, x: Tensor) -> Tensor:
         """Same shape as `x`; H and W are multiples of `squeeze`."""
@@ -134,22 +137,28 @@ class S2Block(nn.Module):
             x = F.avg_pool2d(x, self.squeeze)
         x = self.act_conv1x1(self.conv(x))
         if self.squeeze > 1:
-            x = _enlarged(x, self.squeeze)
+            x = enlarged(x, self.squeeze)
         y: Tensor = self.bn(x)
         return y
+
+
+NewBlock = Callable[[int, int, int], nn.Module]
+"""A block's class, or whatever makes one of (channels, kernel, squeeze factor)."""
 
 
 class S2Module(nn.Module):
     """Grouped reduction, shuffle, two parallel S2 blocks, concatenation, residual (fig. 4)."""
 
-    def __init__(self, inputs: int, outputs: int, blocks: tuple[tuple[int, int], ...]) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, blocks: tuple[tuple[int, int], ...], block: NewBlock
+    ) -> None:
         super().__init__()
         branch = outputs // len(blocks)
         self.groups = len(blocks)
         self.residual = inputs == outputs
         self.c1 = PlainConv(inputs, branch, groups=self.groups)
-        self.d1 = S2Block(branch, *blocks[0])
-        self.d2 = S2Block(branch, *blocks[1])
+        self.d1 = block(branch, *blocks[0])
+        self.d2 = block(branch, *blocks[1])
         self.BR = NormAct(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -160,12 +169,16 @@ class S2Module(nn.Module):
         return z
 
 
-def _s2_level(
-    inputs: int, outputs: int, level: tuple[tuple[tuple[int, int], ...], ...]
-) -> nn.Sequential:
-    return nn.Sequential(
-        *(S2Module(inputs if i == 0 else outputs, outputs, row) for i, row in enumerate(level))
-    )
+def s2_level(
+    inputs: int,
+    outputs: int,
+    level: tuple[tuple[tuple[int, int], ...], ...],
+    block: NewBlock = S2Block,
+) -> list[nn.Module]:
+    """One S2 module per row of `level`, the first of which changes the number of channels."""
+    return [
+        S2Module(inputs if i == 0 else outputs, outputs, row, block) for i, row in enumerate(level)
+    ]
 
 
 class Encoder(nn.Module):
@@ -175,10 +188,10 @@ class Encoder(nn.Module):
         super().__init__()
         self.level1 = ConvNormAct(3, _STEM, 3, 2)
         self.level2_0 = SqueezedDownsample(_STEM, _SHALLOW, divide=1)
-        self.level2 = _s2_level(_SHALLOW, _MIDDLE, LEVEL2)
+        self.level2 = nn.Sequential(*s2_level(_SHALLOW, _MIDDLE, LEVEL2))
         self.BR2 = NormAct(_MIDDLE + _SHALLOW)
         self.level3_0 = SqueezedDownsample(_MIDDLE + _SHALLOW, _MIDDLE, divide=2)
-        self.level3 = _s2_level(_MIDDLE, _DEEP, LEVEL3)
+        self.level3 = nn.Sequential(*s2_level(_MIDDLE, _DEEP, LEVEL3))
         self.BR3 = NormAct(_DEEP + _MIDDLE)
         self.classifier = PlainConv(_DEEP + _MIDDLE, _CLASSES)
 
@@ -197,9 +210,9 @@ class SINet(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.encoder = Encoder()
-        self.bn_3 = nn.BatchNorm2d(_CLASSES, eps=_EPS)
+        self.bn_3 = nn.BatchNorm2d(_CLASSES, eps=EPS)
         self.level2_C = ConvNormAct(_MIDDLE, _CLASSES, 1)
-        self.bn_2 = nn.BatchNorm2d(_CLASSES, eps=_EPS)
+        self.bn_2 = nn.BatchNorm2d(_CLASSES, eps=EPS)
         # Index 1 keeps the official name `classifier.1`; index 0 was its up-sampling.
         self.classifier = nn.Sequential(
             nn.UpsamplingBilinear2d(scale_factor=2),
@@ -209,10 +222,10 @@ class SINet(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Map [N, 3, H, W] to scores [N, 2, H, W]; channel 1 is the person."""
         middle, coarse = self.encoder(image)
-        stage1 = self.bn_3(_enlarged(coarse, 2))
+        stage1 = self.bn_3(enlarged(coarse, 2))
         confidence = stage1.softmax(dim=1).amax(dim=1, keepdim=True)
         stage2 = self.level2_C(middle) * (1.0 - confidence) + stage1
-        scores: Tensor = self.classifier(self.bn_2(_enlarged(stage2, 2)))
+        scores: Tensor = self.classifier(self.bn_2(enlarged(stage2, 2)))
         return scores
 
 

@@ -13,14 +13,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from edgeseg.models.sinet import (
+    EPS,
     ConvNormAct,
     NormAct,
     PlainConv,
+    S2Block,
     SqueezedDownsample,
-    channel_shuffle,
+    enlarged,
+    s2_level,
 )
 
-_EPS = 1e-3
 _STEM, _FIRST, _MIDDLE, _DEEP, _DEEPEST = 16, 24, 60, 84, 108
 
 Branch = tuple[int, int]
@@ -57,61 +59,29 @@ class SqueezeBlock(nn.Module):
     def __init__(self, channels: int, kernel: int, squeeze: int) -> None:
         super().__init__()
         self.squeeze = squeeze
-        if squeeze == 0:
-            self.conv = nn.Sequential(
-                _depthwise(channels, (3, 3)), nn.BatchNorm2d(channels, eps=_EPS)
-            )
-        else:
-            self.vertical = _depthwise(channels, (kernel, 1))
-            self.horizontal = _depthwise(channels, (1, kernel))
-            self.B_v = nn.BatchNorm2d(channels, eps=_EPS)
-            self.B_h = nn.BatchNorm2d(channels, eps=_EPS)
+        self.vertical = _depthwise(channels, (kernel, 1))
+        self.horizontal = _depthwise(channels, (1, kernel))
+        self.B_v = nn.BatchNorm2d(channels, eps=EPS)
+        self.B_h = nn.BatchNorm2d(channels, eps=EPS)
         self.act_conv1x1 = nn.Sequential(
             nn.PReLU(channels), nn.Conv2d(channels, channels, 1, bias=False)
         )
-        self.bn = nn.BatchNorm2d(channels, eps=_EPS)
+        self.bn = nn.BatchNorm2d(channels, eps=EPS)
 
     def forward(self, x: Tensor) -> Tensor:
         """Same shape as `x`; H and W are multiples of `squeeze`."""
         if self.squeeze > 1:
             x = F.avg_pool2d(x, self.squeeze)
-        if self.squeeze:
-            x = self.B_v(self.vertical(x)) + self.B_h(self.horizontal(x))
-        else:
-            x = self.conv(x)
-        x = self.act_conv1x1(x)
+        x = self.act_conv1x1(self.B_v(self.vertical(x)) + self.B_h(self.horizontal(x)))
         if self.squeeze > 1:
-            factor = float(self.squeeze)
-            x = F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=True)
+            x = enlarged(x, self.squeeze)
         y: Tensor = self.bn(x)
         return y
 
 
-class SqueezeModule(nn.Module):
-    """Grouped reduction, shuffle, two parallel blocks, concatenation, residual (fig. 4)."""
-
-    def __init__(self, inputs: int, outputs: int, branches: tuple[Branch, Branch]) -> None:
-        super().__init__()
-        half = outputs // 2
-        self.residual = inputs == outputs
-        self.c1 = PlainConv(inputs, half, groups=2)
-        self.d1 = SqueezeBlock(half, *branches[0])
-        self.d2 = SqueezeBlock(half, *branches[1])
-        self.BR = NormAct(outputs)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map [N, in, H, W] to [N, out, H, W]."""
-        reduced = channel_shuffle(self.c1(x), 2)
-        y = torch.cat([self.d1(reduced), self.d2(reduced)], dim=1)
-        z: Tensor = self.BR(x + y if self.residual else y)
-        return z
-
-
-def _level(inputs: int, outputs: int, rows: tuple[tuple[Branch, Branch], ...]) -> list[nn.Module]:
-    return [
-        SqueezeModule(inputs if index == 0 else outputs, outputs, row)
-        for index, row in enumerate(rows)
-    ]
+def scene_block(channels: int, kernel: int, squeeze: int) -> nn.Module:
+    """The block of a `Branch`."""
+    return SqueezeBlock(channels, kernel, squeeze) if squeeze else S2Block(channels, 3, 1)
 
 
 class SceneEncoder(nn.Module):
@@ -122,12 +92,14 @@ class SceneEncoder(nn.Module):
         self.level1 = ConvNormAct(3, _STEM, 3, 2)
         self.level2_0 = SqueezedDownsample(_STEM, classes, divide=1)
         self.level3_0 = SqueezedDownsample(classes, _FIRST, divide=1)
-        self.level3 = nn.Sequential(*_level(_FIRST, _MIDDLE, LEVEL3))
+        self.level3 = nn.Sequential(*s2_level(_FIRST, _MIDDLE, LEVEL3, scene_block))
         self.BR3 = NormAct(_MIDDLE + _FIRST)
         self.level4_0 = SqueezedDownsample(_MIDDLE + _FIRST, _MIDDLE, divide=2)
         half = len(LEVEL4) // 2
-        deep = _level(_MIDDLE, _DEEP, LEVEL4[:half]) + _level(_DEEP, _DEEPEST, LEVEL4[half:])
-        self.level4 = nn.Sequential(*deep)
+        self.level4 = nn.Sequential(
+            *s2_level(_MIDDLE, _DEEP, LEVEL4[:half], scene_block),
+            *s2_level(_DEEP, _DEEPEST, LEVEL4[half:], scene_block),
+        )
         self.BR4 = NormAct(_DEEPEST + _MIDDLE)
         self.classifier = PlainConv(_DEEPEST + _MIDDLE, classes)
 
@@ -160,9 +132,9 @@ class SceneSINet(nn.Module):
     def __init__(self, classes: int) -> None:
         super().__init__()
         self.encoder = SceneEncoder(classes)
-        self.bn_4 = nn.BatchNorm2d(classes, eps=_EPS)
+        self.bn_4 = nn.BatchNorm2d(classes, eps=EPS)
         self.level3_C = ConvNormAct(_MIDDLE, classes, 1)
-        self.bn_3 = nn.BatchNorm2d(classes, eps=_EPS)
+        self.bn_3 = nn.BatchNorm2d(classes, eps=EPS)
         self.classifier = nn.ConvTranspose2d(classes, classes, 2, 2, bias=False)
 
     def forward(self, image: Tensor) -> Tensor:
