@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from edgeseg.ops.rle import mask_from_counts
 from edgeseg.types import U8, Size
 
 Rle = dict[str, Any]
@@ -77,9 +78,8 @@ def decode(rle: Mapping[str, Any]) -> U8:
     pycocotools's own decoder warns under numpy 2.
     """
     height, width = rle["size"]
-    runs = parse_counts(rle["counts"].decode("ascii"))
-    values = (np.arange(len(runs)) % 2).astype(np.uint8)
-    return np.ascontiguousarray(np.repeat(values, runs).reshape(width, height).T)
+    counts = parse_counts(rle["counts"].decode("ascii"))
+    return mask_from_counts(counts, Size(width, height)).view(np.uint8)
 
 
 def _check_runs(runs: object, size: Size) -> None:

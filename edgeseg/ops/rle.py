@@ -6,7 +6,7 @@ text form of them in groups of five bits.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,6 +94,15 @@ def label_runs(labels: U8) -> Iterator[tuple[int, Runs]]:
     for number in np.unique(numbers):
         chosen = numbers == number
         yield int(number), Runs(size, starts[chosen], ends[chosen])
+
+
+def mask_from_counts(counts: Sequence[int], size: Size) -> NDArray[np.bool_]:
+    """Returns the mask [H, W] that ``Runs.counts`` describes.
+
+    Raises: ValueError when the counts do not cover the picture or one is negative.
+    """
+    values = np.arange(len(counts)) % 2 == 1
+    return np.ascontiguousarray(np.repeat(values, counts).reshape(size.width, size.height).T)
 
 
 def compress(counts: I64) -> str:

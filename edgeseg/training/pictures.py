@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import ConfigError
+from edgeseg.ops.rle import mask_from_counts
+from edgeseg.types import Size
 
 Image = NDArray[np.uint8]
 Labels = NDArray[np.uint8]
@@ -90,9 +92,7 @@ def decode_rle(segmentation: Mapping[str, Any], *, where: str = "mask") -> NDArr
     """Mask [H, W] of an uncompressed COCO run-length encoding (column-major)."""
     try:
         height, width = segmentation["size"]
-        counts = segmentation["counts"]
-        flat = np.repeat(np.arange(len(counts)) % 2, counts)
-        return np.asarray(flat.reshape(width, height).T, np.bool_)
+        return mask_from_counts(segmentation["counts"], Size(width, height))
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(
             f"{where}: expected uncompressed run lengths {{size: [height, width], counts: [...]}} "

@@ -7,7 +7,7 @@ import importlib.util
 import numpy as np
 import pytest
 
-from edgeseg.ops.rle import Runs, compress, label_runs, mask_runs
+from edgeseg.ops.rle import Runs, compress, label_runs, mask_from_counts, mask_runs
 from edgeseg.types import U8, Rect, Size
 
 
@@ -149,3 +149,17 @@ def test_the_same_as_the_coco_api(density: float) -> None:
     assert runs.text() == want["counts"].decode()
     assert runs.area == api.area(want)
     assert list(runs.box_xywh) == api.toBbox(want).tolist()
+
+
+@pytest.mark.parametrize("mask", [[[0, 0, 1], [1, 0, 1]], [[1, 1], [1, 1]], [[0, 0, 0]], [[1]]])
+def test_counts_give_the_mask_back(mask: list[list[int]]) -> None:
+    picture = np.array(mask, np.uint8)
+    size = Size(picture.shape[1], picture.shape[0])
+    counts = mask_runs(picture, Rect(0, 0, *size), size).counts()
+    np.testing.assert_array_equal(mask_from_counts(counts.tolist(), size), picture == 1)
+
+
+@pytest.mark.parametrize("counts", [[5], [2, 5], [-1, 7]])
+def test_counts_of_another_picture_are_refused(counts: list[int]) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - numpy words it
+        mask_from_counts(counts, Size(3, 2))
