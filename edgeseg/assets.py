@@ -32,6 +32,22 @@ def user_models_dir() -> Path | None:
     return base / "edgeseg" / "models"
 
 
+def user_builds_dir() -> Path | None:
+    """Returns the folder of FP16 and INT8 files built on this machine; it need not exist."""
+    models = user_models_dir()
+    return None if models is None else models.parent / "builds"
+
+
+def user_cache_dir() -> Path | None:
+    """Returns edgeseg's folder for what can be made again, None for a user without a home."""
+    given = os.environ.get("XDG_CACHE_HOME", "")
+    try:
+        base = Path(given) if Path(given).is_absolute() else Path.home() / ".cache"
+    except RuntimeError:
+        return None
+    return base / "edgeseg"
+
+
 def _user_data() -> Path:
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Application Support"

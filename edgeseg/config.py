@@ -18,6 +18,16 @@ from edgeseg.errors import ConfigError
 from edgeseg.spec import SizeField, Strict, describe_validation, one_line
 
 Policy = Literal["auto", "wait", "drop_oldest", "latest"]
+BackendName = Literal[
+    "auto",
+    "onnxruntime",
+    "openvino",
+    "onnxruntime-cuda",
+    "onnxruntime-tensorrt",
+    "onnxruntime-rtx",
+    "tensorrt",
+    "tensorrt-rtx",
+]
 
 
 def camera_number(value: Any) -> Any:
@@ -50,12 +60,20 @@ class SourceConfig(Strict):
 class ModelConfig(Strict):
     """Which network runs, and on what. threads and workers 0 = measured at load.
 
+    backend, precision: ``auto`` takes what is fastest here of what was found accurate enough.
+    gpu, dla: number of the GPU, and of a Jetson's DLA core. cuda: which Python package drives the
+    GPU. rebuild: replace a TensorRT engine that does not fit this device; False refuses it.
     threshold: probability from which a pixel counts. score: the least an object must have. Both
     are the model's own where not given.
     """
 
     name: str = "portrait"
-    backend: Literal["auto", "onnxruntime"] = "auto"
+    backend: BackendName = "auto"
+    precision: Literal["auto", "fp32", "fp16", "int8"] = "auto"
+    gpu: int = Field(default=0, ge=0, le=63)
+    dla: int | None = Field(default=None, ge=0, le=3)
+    cuda: Literal["auto", "pycuda", "cuda-python"] = "auto"
+    rebuild: bool = True
     threads: int = Field(default=0, ge=0, le=64)
     workers: int = Field(default=0, ge=0, le=64)
     threshold: float | None = Field(default=None, gt=0, lt=1)

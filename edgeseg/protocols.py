@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from edgeseg.types import (
     Frame,
+    Geometry,
     OutputInfo,
     Planes,
     Rendered,
@@ -102,6 +103,44 @@ class Backend(Protocol):
     def info(self) -> BackendInfo: ...
     def infer(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]: ...
     def warm_up(self) -> None: ...
+    def close(self) -> None: ...
+
+
+@runtime_checkable
+class FrameBackend(Backend, Protocol):
+    """A backend that takes a frame's planes itself: resizing, colours and decision run on a GPU.
+
+    ``infer_frame`` returns the outputs that ``ModelSpec.decided`` describes, and where the network
+    saw the frame. It is as thread-safe as ``infer``.
+    """
+
+    def infer_frame(self, frame: Frame) -> tuple[dict[str, Tensor], Geometry]: ...
+
+
+class DeviceLane(Protocol):
+    """One place to run a network on a GPU at a time: its own execution state, used by one thread.
+
+    Tensors lie at device addresses bound once by name; ``enqueue`` puts one run on a stream and
+    returns at once. After ``bind`` and one warm run, ``enqueue`` must be capturable in a CUDA graph
+    if ``capturable``.
+    """
+
+    @property
+    def capturable(self) -> bool: ...
+    def bind(self, addresses: Mapping[str, int]) -> None: ...
+    def enqueue(self, stream: int) -> None: ...
+    def close(self) -> None: ...
+
+
+class DeviceNetwork(Protocol):
+    """A network loaded on a GPU: a TensorRT engine, an ONNX Runtime session.
+
+    ``lane`` opens one more lane; lanes share weights. All calls need the GPU's context current.
+    """
+
+    @property
+    def info(self) -> BackendInfo: ...
+    def lane(self, stream: int) -> DeviceLane: ...
     def close(self) -> None: ...
 
 

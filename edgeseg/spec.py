@@ -44,6 +44,13 @@ MEANINGS: dict[Head, tuple[Meaning, ...]] = {
 }
 """The outputs a head needs, each named once; ``binary`` has one or more, a class each."""
 Activation = Literal["none", "sigmoid", "softmax"]
+Precision = Literal["fp32", "fp16", "int8"]
+Variant = Literal["fp16", "int8", "int8-trt", "int8-trt16"]
+"""A file made from an FP32 one, named ``<model>.<variant>.onnx``.
+
+fp16: FP16-typed, for GPUs. int8: uint8 activations, int8 weights, for CPUs. int8-trt and
+int8-trt16: symmetric int8 for TensorRT, the rest FP32-typed or FP16-typed.
+"""
 
 
 MOST_CLASSES = 255
@@ -151,6 +158,21 @@ class TrainedOn(Strict):
     terms: str
 
 
+class Build(Strict):
+    """How a file of lower precision was made from an FP32 one.
+
+    source_sha256: of that file. calibration: data, method, number of pictures, seed.
+    float_layers: nodes kept in floating point. gate: what it cost, as ``edgeseg build`` reports it.
+    """
+
+    variant: Variant
+    source_sha256: str
+    edgeseg: str = ""
+    calibration: dict[str, Any] = {}
+    float_layers: tuple[str, ...] = ()
+    gate: dict[str, Any] = {}
+
+
 class ModelSpec(Strict):
     """The recipe of one model file."""
 
@@ -160,7 +182,9 @@ class ModelSpec(Strict):
     task: Task = "portrait"
     head: Head | None = None
     """What the outputs are; None = the task's usual one."""
-    precision: Literal["fp32", "fp16", "int8"] = "fp32"
+    precision: Precision = "fp32"
+    build: Build | None = None
+    """None for a file that was not made from another one."""
     input: InputSpec
     outputs: tuple[OutputSpec, ...] = Field(min_length=1)
     classes: tuple[str, ...] = Field(default=("background", "person"), max_length=MOST_CLASSES)
@@ -225,6 +249,19 @@ class ModelSpec(Strict):
     def output(self, meaning: Meaning) -> OutputSpec:
         """The output with this meaning; KeyError when the card has none."""
         return {output.meaning: output for output in self.outputs}[meaning]
+
+    @property
+    def decided(self) -> ModelSpec:
+        """The recipe of what a FrameBackend gives: decided on the device, a byte per pixel.
+
+        Class scores become class numbers, a person's score its probability as 0..255; what other
+        heads give stays as it is. Names of outputs stay.
+        """
+        if self.outputs_as not in ("semantic", "person"):
+            return self
+        head: Head = "labels" if self.outputs_as == "semantic" else "person"
+        output = OutputSpec(name=self.outputs[0].name, meaning=MEANINGS[head][0])
+        return self.model_copy(update={"head": head, "outputs": (output,)})
 
     def with_thresholds(self, **given: float | None) -> ModelSpec:
         """The same recipe with some of its thresholds replaced; None keeps the model's own."""

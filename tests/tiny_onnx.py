@@ -129,7 +129,7 @@ def save(path: Path, model: onnx.ModelProto, spec: ModelSpec | None = None) -> P
 def tiny_model(path: Path, head: str = "probability", **changes: Any) -> Path:
     """Writes a network with its recipe inside; ``fit`` and thresholds concern the recipe only."""
     graph_only = {"stride", "weights_as_inputs", "ir_version"}
-    spec_only = {"fit", "thresholds", "name", "metrics"}
+    spec_only = {"fit", "thresholds", "name", "metrics", "precision", "build"}
     spec = spec_for(head, **{k: v for k, v in changes.items() if k not in graph_only})
     model = network(head, **{k: v for k, v in changes.items() if k not in spec_only})
     return save(path, embed(model, spec))

@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgeseg.assets import user_cache_dir
 from edgeseg.backends.ort import GRAPH_LEVELS, GraphLevel, OrtBackend, neutral_inputs
 from edgeseg.device import available_cores, cpu_name, package_version
 from edgeseg.model_file import ModelFile
@@ -130,12 +131,8 @@ def choose(
 
 def default_cache() -> Path | None:
     """Returns the tuning file in the user's cache folder, None for a user without a home."""
-    given = os.environ.get("XDG_CACHE_HOME", "")
-    try:
-        base = Path(given) if Path(given).is_absolute() else Path.home() / ".cache"
-    except RuntimeError:
-        return None
-    return base / "edgeseg" / "tuning.json"
+    folder = user_cache_dir()
+    return None if folder is None else folder / "tuning.json"
 
 
 def _workers(threads: int, cores: int) -> int:

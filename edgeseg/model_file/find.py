@@ -9,12 +9,13 @@ import hashlib
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 from edgeseg.assets import engines_dir, user_models_dir
 from edgeseg.errors import ModelError, SpecMismatch, near_match
 from edgeseg.model_file.card import CARD_NEEDS, mismatches
 from edgeseg.model_file.graph import OnnxFile, read_onnx
-from edgeseg.spec import METADATA_KEY, ModelSpec, one_line
+from edgeseg.spec import METADATA_KEY, ModelSpec, Variant, one_line
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +53,9 @@ def pulled_models() -> dict[str, Path]:
 
 
 def _models_in(folder: Path) -> dict[str, Path]:
+    """Returns the models of a folder; ``<model>.<variant>.onnx`` is found through its model."""
     files = sorted(folder.glob("*.onnx"), key=lambda path: path.stem)
+    files = [path for path in files if Path(path.stem).suffix[1:] not in get_args(Variant)]
     return {path.stem: path for path in files}
 
 

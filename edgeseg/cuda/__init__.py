@@ -1,0 +1,1 @@
+"""The GPU below TensorRT and ONNX Runtime: memory, streams, kernels, graphs."""
