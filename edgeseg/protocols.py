@@ -83,7 +83,10 @@ class TensorInfo:
 
 @dataclass(frozen=True, slots=True)
 class BackendInfo:
-    """What runs a network: name ("onnxruntime"), device ("cpu"), precision ("fp32"), threads."""
+    """What runs a network: name ("onnxruntime"), device ("cpu"), precision ("fp32"), threads.
+
+    file, sha256: the model file or engine that runs, where the backend took one of its own choice.
+    """
 
     name: str
     device: str
@@ -91,6 +94,8 @@ class BackendInfo:
     threads: int
     inputs: tuple[TensorInfo, ...]
     outputs: tuple[TensorInfo, ...]
+    file: str = ""
+    sha256: str = ""
 
 
 class Backend(Protocol):

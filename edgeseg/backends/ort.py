@@ -6,10 +6,11 @@ import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 
+from edgeseg.backends.options import GraphLevel as GraphLevel
 from edgeseg.errors import BackendUnavailable, ConfigError, ModelError, SpecMismatch, near_match
 from edgeseg.model_file import ModelFile, mismatches, without_initialiser_inputs
 from edgeseg.protocols import BackendInfo, Tensor, TensorInfo
@@ -17,7 +18,6 @@ from edgeseg.spec import one_line
 
 log = logging.getLogger(__name__)
 
-GraphLevel = Literal["all", "basic"]  # extended measured within 5 % of basic on four real files
 GRAPH_LEVELS: tuple[GraphLevel, ...] = get_args(GraphLevel)
 
 _DTYPES = {
