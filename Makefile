@@ -1,6 +1,7 @@
 # make demo    sets everything up and cuts a person out of a short clip
 # make test    sets everything up and runs the tests
 # make torch   adds PyTorch, so that `make test` runs the training tests too
+# make extras  adds OpenVINO and TensorRT-RTX, so that `make test` runs their tests too (no GPU needed)
 # make lint    format, lint and type checks, exactly what CI runs
 # make bench   the naive loop against edgeseg, same clip, same model, one run
 
@@ -9,7 +10,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 TORCH ?= torch==2.13.0
 
-.PHONY: demo test torch lint bench clean
+.PHONY: demo test torch extras lint bench clean
 
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || \
@@ -48,6 +49,10 @@ test: $(VENV)/.test
 	$(BIN)/python -m pytest -q
 
 torch: $(VENV)/.train
+
+extras: | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[openvino]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[rtx]'
 
 lint: $(VENV)/.dev
 	tools/check.sh
