@@ -43,14 +43,24 @@ class Driver(Protocol):
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """``pycuda`` or ``cuda-python``."""
+        ...
+
     @property
     def gpu(self) -> GpuInfo: ...
     def current(self) -> AbstractContextManager[None]: ...
     def alloc(self, size: int) -> int: ...
     def free(self, address: int) -> None: ...
     def pinned(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[np.generic]:
-        """Returns page-locked host memory, freed with the array."""
+        """Returns page-locked host memory, valid until ``free_pinned`` or ``close``.
+
+        Asynchronous copies need such memory: it must stay, unchanged, until the stream is done.
+        """
+        ...
+
+    def free_pinned(self, array: NDArray[np.generic]) -> None:
+        """Frees what ``pinned`` gave; the array must not be touched again."""
         ...
 
     def stream(self) -> int:
@@ -66,6 +76,13 @@ class Driver(Protocol):
     def record(self, event: int, stream: int) -> None: ...
     def elapsed_ms(self, start: int, end: int) -> float:
         """Waits for ``end`` and returns the time between two recorded events."""
+        ...
+
+    def compile(self, source: str) -> bytes:
+        """Returns CUDA C++ compiled for this GPU, from the user's cache where it lies there.
+
+        Raises BackendUnavailable where no compiler is found, ModelError for wrong source.
+        """
         ...
 
     def function(self, image: bytes, name: str) -> int:
