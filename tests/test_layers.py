@@ -24,7 +24,7 @@ LAYERS = {
     6: ["backends"],
     7: ["assemble"],
     8: ["api", "evaluate", "doctor", "model_check", "pull"],
-    9: ["build", "verify"],
+    9: ["builder", "verify"],
     10: ["cli"],
 }
 TOWER = ["models", "training"]

@@ -1,0 +1,135 @@
+"""INT8 files within the loss that is allowed: quantise, score, keep the worst layers in float."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from edgeseg.builder.bench import Bench
+from edgeseg.builder.judge import Judge, Score
+from edgeseg.protocols import Tensor
+from edgeseg.spec import Variant
+
+if TYPE_CHECKING:
+    from edgeseg.precision.calibrate import Calibration
+    from edgeseg.precision.search import Search
+    from edgeseg.precision.sensitivity import LayerError, Maker
+
+EVALUATIONS = 8
+"""Files that one search may make and score."""
+MARGINS = (0.8, 0.4)
+"""Share of the allowed loss a search aims at, as it sees few pictures; the second is for when all
+of them say no after the first."""
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Judges:
+    """final: on everything. search: on what layers may be chosen on. fp32: the reference's scores.
+
+    inputs: of the network, for the layers' errors; without any there is no search.
+    """
+
+    final: Judge
+    search: Judge
+    fp32_final: Score
+    fp32_search: Score
+    inputs: Sequence[Tensor] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Quantised:
+    """data: the file. loss: points lost on everything. kept: layers that the search left in float.
+
+    steps: what was tried, as the report lists it.
+    """
+
+    data: bytes
+    float_layers: tuple[str, ...]
+    loss: float
+    kept: tuple[LayerError, ...] = ()
+    steps: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Quantiser:
+    """Makes one variant of a model and looks for the layers it cannot do without."""
+
+    def __init__(
+        self, bench: Bench, variant: Variant, calibration: Calibration, judges: Judges
+    ) -> None:
+        self._bench, self._variant = bench, variant
+        self._calibration, self._judges = calibration, judges
+        self._maker = maker_of(variant)
+        self._keep = bench.options.keep_float
+        self._losses: dict[tuple[str, ...], float] = {}
+        self._steps: list[dict[str, Any]] = []
+
+    def run(self, tell: Tell) -> Quantised:
+        """Returns the file that loses little enough with the fewest layers found, or the best.
+
+        Raises ModelError for an unknown layer, and what making and scoring raise.
+        """
+        allowed = self._bench.options.allowed
+        plain = self._made(())
+        if plain.loss <= allowed or not self._judges.inputs:
+            return plain
+        tell(
+            f"INT8 loses {plain.loss:.2f} points, {allowed:g} are allowed: "
+            "looking for layers to keep in floating point"
+        )
+        best = plain
+        ranking = self._ranking()
+        for share in MARGINS:
+            found = self._search(ranking, allowed * share, tell)
+            made = self._made(found.float_layers, found.kept)
+            best = min(best, made, key=lambda one: one.loss)
+            if made.loss <= allowed:
+                return made
+        return best
+
+    def make(self, layers: Sequence[str]) -> bytes:
+        """Returns the file with these layers, and those the user named, in floating point."""
+        kept = tuple(dict.fromkeys((*self._keep, *layers)))
+        return self._maker(self._bench.model, self._calibration, float_layers=kept)
+
+    def _made(self, layers: tuple[str, ...], kept: tuple[LayerError, ...] = ()) -> Quantised:
+        data = self.make(layers)
+        score = self._bench.score(self._bench.on_trial(self._variant, data), self._judges.final)
+        loss = self._judges.fp32_final.lost_to(score)
+        return Quantised(data, (*self._keep, *layers), loss, kept, self._steps)
+
+    def _ranking(self) -> list[LayerError]:
+        from edgeseg.precision.sensitivity import rank_layers
+
+        ranked = rank_layers(
+            self._bench.model, self._calibration, self._judges.inputs, make=self._maker
+        )
+        return [error for error in ranked if error.layer not in self._keep]
+
+    def _search(self, ranking: Sequence[LayerError], max_drop: float, tell: Tell) -> Search:
+        from edgeseg.precision.search import search_float_layers
+
+        loss = partial(self._loss, tell=tell)
+        return search_float_layers(ranking, loss, max_drop=max_drop, evaluations=EVALUATIONS)
+
+    def _loss(self, layers: tuple[str, ...], *, tell: Tell) -> float:
+        if layers not in self._losses:
+            file = self._bench.on_trial(self._variant, self.make(layers))
+            score = self._bench.score(file, self._judges.search)
+            self._losses[layers] = loss = self._judges.fp32_search.lost_to(score)
+            self._steps.append({"float_layers": list(layers), "loss": round(loss, 3)})
+            tell(f"  {len(layers)} layers in float: {loss:.2f} points")
+        return self._losses[layers]
+
+
+def maker_of(variant: Variant) -> Maker:
+    """Returns what makes an INT8 variant."""
+    if variant == "int8":
+        from edgeseg.precision.int8_cpu import to_int8
+
+        return to_int8
+    from edgeseg.precision.int8_trt import to_int8_trt
+
+    return partial(to_int8_trt, typed="fp16" if variant == "int8-trt16" else "fp32")

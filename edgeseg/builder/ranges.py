@@ -1,0 +1,89 @@
+"""Calibration ranges and pictures for a build: from a folder, a video, or a file made earlier."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgeseg.builder.options import BuildOptions
+from edgeseg.errors import ConfigError
+from edgeseg.model_file import ModelFile, load_variant
+from edgeseg.protocols import Tensor
+
+if TYPE_CHECKING:
+    from edgeseg.precision.calibrate import Calibration
+
+HELD_OUT = 32
+"""Pictures kept from calibration to compare decisions on, where nothing is labelled."""
+FOR_RANKING = 6
+"""Pictures on which the error of single layers is measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """Network inputs of ``--calibration``: how many calibrate, and what they do not see.
+
+    held_out: empty where labelled data judges. ranking: for the error of single layers.
+    """
+
+    count: int
+    held_out: Sequence[Tensor]
+    ranking: Sequence[Tensor]
+
+
+def pictures_for(model: ModelFile, options: BuildOptions) -> Pictures:
+    """Returns the pictures of ``--calibration``; none where it is not given.
+
+    Raises ConfigError for a source without pictures, or with one where some must be held out.
+    """
+    from edgeseg.precision.calibrate import calibration_inputs
+
+    source, seed = options.calibration, options.seed
+    if source is None:
+        return Pictures(0, (), _of_data(model, options))
+    if options.data is not None:
+        few = calibration_inputs(model.spec, source, count=FOR_RANKING, seed=seed)
+        return Pictures(options.images, (), few)
+    inputs = calibration_inputs(model.spec, source, count=options.images + HELD_OUT, seed=seed)
+    if len(inputs) < 2:
+        raise ConfigError(
+            f"--calibration {source}: one picture; without --data some are held out to compare "
+            "INT8 with FP32: expected at least 2, better 100 and more"
+        )
+    held = min(HELD_OUT, max(len(inputs) // 4, 1))
+    count = min(options.images, len(inputs) - held)
+    return Pictures(count, inputs[-held:], inputs[:FOR_RANKING])
+
+
+def calibration_for(model: ModelFile, options: BuildOptions, count: int) -> Calibration:
+    """Returns the ranges: of the pictures, else those an INT8 file of this model carries.
+
+    Raises ConfigError when there are neither.
+    """
+    from edgeseg.precision.calibrate import Calibration, calibrate
+
+    if options.calibration is not None:
+        return calibrate(
+            model, options.calibration, method=options.method, count=count, seed=options.seed
+        )
+    stored = load_variant(model, "int8")
+    if stored is None:
+        raise ConfigError(
+            "--precision int8: needs pictures like those the model is for, 100 to 500 of them: "
+            "--calibration DIR or VIDEO"
+        )
+    return Calibration.from_file(stored)
+
+
+def _of_data(model: ModelFile, options: BuildOptions) -> Sequence[Tensor]:
+    """Returns pictures of the labelled data, where there are no others."""
+    if options.data is None:
+        return ()
+    from edgeseg.precision.calibrate import calibration_inputs
+
+    folder: Path = options.data.path / (options.data.split or "")
+    if not folder.is_dir():  # a split that the manifest names, not a folder
+        folder = options.data.path
+    return calibration_inputs(model.spec, folder, count=FOR_RANKING, seed=options.seed)
