@@ -8,6 +8,7 @@ import sys
 import typer
 
 from edgeseg import __version__
+from edgeseg.cli.build import build
 from edgeseg.cli.doctor import doctor
 from edgeseg.cli.eval import evaluate
 from edgeseg.cli.models import models_app
@@ -31,8 +32,9 @@ app = typer.Typer(
 )
 app.command("run")(run)
 app.command("eval")(evaluate)
+app.command("build")(build)
 app.command("doctor")(doctor)
-app.add_typer(models_app, name="models", help="List, show, check, import and pull models.")
+app.add_typer(models_app, name="models", help="List, show, check, compare, import, pull.")
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,4 +1,4 @@
-"""``edgeseg models``: list, show and check models; `checkpoints.py` imports and pulls them."""
+"""``edgeseg models``: list, show and check; `checkpoints.py` imports, `verify.py` compares."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from rich.table import Column, Table
 
 from edgeseg.cli.checkpoints import import_model, pull_model
 from edgeseg.cli.progress import data_console
+from edgeseg.cli.verify import verify
 from edgeseg.errors import ModelError
 
 models_app = typer.Typer(no_args_is_help=True)
 models_app.command("import")(import_model)
 models_app.command("pull")(pull_model)
+models_app.command("verify")(verify)
 
 
 @models_app.command("list")
