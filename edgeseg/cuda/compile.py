@@ -1,0 +1,119 @@
+"""CUDA C++ compiled for one GPU, once: by NVRTC, else by nvcc, else nothing runs there."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+from edgeseg.assets import user_cache_dir
+from edgeseg.cuda.driver import GpuInfo
+from edgeseg.cuda.nvrtc import compile_cubin, libraries
+from edgeseg.errors import BackendUnavailable
+from edgeseg.validation import one_line
+
+log = logging.getLogger(__name__)
+
+OPTIONS = ("--fmad=false",)
+"""Without fused multiply-adds a kernel gives its numpy twin's numbers, on every GPU."""
+TOOLKIT = "/usr/local/cuda/bin"
+DIGEST = 32
+TIMEOUT_S = 120
+
+
+def compile_for(gpu: GpuInfo, source: str, *, cache: Path | None = None) -> bytes:
+    """Returns a cubin for the GPU, from ``cache`` (default: the user's) if it lies there sound.
+
+    Raises BackendUnavailable listing what was tried.
+    """
+    folder = cache or default_cache()
+    path = None if folder is None else folder / f"{_key(gpu, source)}.cubin"
+    image = _recall(path)
+    if image is None:
+        image = _compile(gpu, source)
+        _remember(path, image)
+    return image
+
+
+def default_cache() -> Path | None:
+    """Returns the folder of compiled kernels, None for a user without a home."""
+    folder = user_cache_dir()
+    return None if folder is None else folder / "kernels"
+
+
+def _key(gpu: GpuInfo, source: str) -> str:
+    told = f"{source}\n{gpu.sm}\n{gpu.driver_cuda}\n{OPTIONS}"
+    return hashlib.sha256(told.encode()).hexdigest()[:32]
+
+
+def _compile(gpu: GpuInfo, source: str) -> bytes:
+    arch = f"sm_{gpu.sm[0]}{gpu.sm[1]}"
+    failures: dict[str, None] = {}
+    for name, attempt in _compilers(gpu, source, arch):
+        try:
+            image = attempt()
+        except BackendUnavailable as error:
+            failures[str(error)] = None
+            continue
+        log.info("CUDA kernels compiled for %s by %s", arch, name)
+        return image
+    raise BackendUnavailable(
+        f"cannot compile the CUDA kernels for {gpu.name} ({arch}): {'; '.join(failures)}. "
+        "Install NVIDIA's run-time compiler: pip install nvidia-cuda-nvrtc, or the CUDA toolkit"
+    )
+
+
+def _compilers(gpu: GpuInfo, source: str, arch: str) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    options = (f"--gpu-architecture={arch}", *OPTIONS)
+    for library in libraries(gpu.driver_cuda):
+        yield library, partial(compile_cubin, library, source, options)
+    yield "nvcc", partial(_by_nvcc, source, arch)
+
+
+def _by_nvcc(source: str, arch: str) -> bytes:
+    """Returns a cubin made by the toolkit's compiler, on PATH or where toolkits are."""
+    nvcc = shutil.which("nvcc") or shutil.which("nvcc", path=TOOLKIT)
+    if nvcc is None:
+        raise BackendUnavailable("nvcc: not on PATH")
+    with tempfile.TemporaryDirectory(prefix="edgeseg-nvcc-") as folder:
+        text, cubin = Path(folder, "kernels.cu"), Path(folder, "kernels.cubin")
+        text.write_text(source, encoding="utf-8")
+        command = [nvcc, "-cubin", f"-arch={arch}", *OPTIONS, str(text), "-o", str(cubin)]
+        try:
+            subprocess.run(command, capture_output=True, check=True, timeout=TIMEOUT_S)
+            return cubin.read_bytes()
+        except subprocess.CalledProcessError as error:
+            said = one_line(error.stderr.decode("utf-8", "replace"))
+            raise BackendUnavailable(f"nvcc: {said}") from error
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise BackendUnavailable(f"nvcc: {one_line(error)}") from error
+
+
+def _recall(path: Path | None) -> bytes | None:
+    """Returns a kept image, None where there is none or it is damaged."""
+    try:
+        kept = path.read_bytes() if path else b""
+    except OSError:
+        return None
+    digest, image = kept[:DIGEST], kept[DIGEST:]
+    return image if image and hashlib.sha256(image).digest() == digest else None
+
+
+def _remember(path: Path | None, image: bytes) -> None:
+    """Writes an image in one step; a cache that cannot be written is done without."""
+    if path is None:
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+        with os.fdopen(handle, "wb") as file:
+            file.write(hashlib.sha256(image).digest() + image)
+        os.replace(temporary, path)
+    except OSError as error:
+        log.debug("kernels not remembered in %s: %s", path, error)
