@@ -49,7 +49,8 @@ def verify(
         check_report_path(json_path, overwrite=overwrite)
     screen = console()
     found = verify_model(load_model(model), options)
-    screen.print(_table(found))
+    for table in _tables(found):
+        screen.print(table)
     tell(screen, [f"{_name(c)}: {c.problem}" for c in found.combinations if c.comparison is None])
     if json_path is not None:
         write_json(json_path, _report(found, data))
@@ -76,15 +77,15 @@ def _name(one: Combination) -> str:
     return f"{one.backend} {one.precision}"
 
 
-def _table(found: Verified) -> Table:
-    """One row per combination that ran."""
+def _tables(found: Verified) -> list[Table]:
+    """What is decided, a row per combination that ran; then by how much each output differs."""
     objects = found.model.spec.task == "instance"
-    outputs = [output.name for output in found.model.spec.outputs]
-    columns = ["pixels %", "IoU", *(["objects", "quality"] if objects else [])]
-    columns += [f"{name} {kind}" for name in outputs for kind in ("max", "mean")]
-    table = plain_table("", *columns, "within")
-    title = f"{found.model.name}: {found.frames} frames, compared with FP32 on ONNX Runtime"
-    table.title, table.title_justify = title, "left"
+    masks = plain_table(
+        "", "pixels %", "IoU", *(["objects", "quality"] if objects else []), "within"
+    )
+    scores = plain_table("", "output", "max difference", "mean")
+    masks.title = f"{found.model.name}: {found.frames} frames, beside FP32 on ONNX Runtime"
+    masks.title_justify = "left"
     for one in found.combinations:
         if one.comparison is None:
             continue
@@ -94,11 +95,10 @@ def _table(found: Verified) -> Table:
             part = figures["objects"]
             all_of_them = part["same"] + part["only_reference"]
             cells += [f"{part['same']}/{all_of_them}", _figure(part["quality"], 1, 4)]
-        for name in outputs:
-            scores = one.comparison.outputs[name]
-            cells += [f"{scores.largest:.2g}", f"{scores.mean:.2g}"]
-        table.add_row(_name(one), *cells, "NO" if one.problem else "yes")
-    return table
+        masks.add_row(_name(one), *cells, "NO" if one.problem else "yes")
+        for name, apart in one.comparison.outputs.items():
+            scores.add_row(_name(one), name, f"{apart.largest:.2g}", f"{apart.mean:.2g}")
+    return [masks, scores] if masks.row_count else []
 
 
 def _figure(value: float | None, scale: float, digits: int) -> str:
