@@ -6,16 +6,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
-from edgeseg.backends import Tuning, autotune, open_backend
+from edgeseg.backends import Tuning, open_network
 from edgeseg.config import ModelConfig, RunConfig, SourceConfig
 from edgeseg.controls import Choice, Controls, HudPainter, HudState, Ticks
 from edgeseg.effects import check_classes, hidden_by, make_effect, parse_effect
 from edgeseg.errors import ConfigError
 from edgeseg.meter import Meter
 from edgeseg.model_file import ModelFile, load_model, shipped_models
-from edgeseg.protocols import Effect, Segmenter, Sink, Smoother, Source
+from edgeseg.protocols import BackendInfo, Effect, Segmenter, Sink, Smoother, Source
 from edgeseg.report import build_report
 from edgeseg.runtime.closing import close_all
 from edgeseg.runtime.mailbox import MailboxPolicy
@@ -33,13 +34,52 @@ LIVE_QUEUE = 2
 
 @dataclass(slots=True)
 class Loaded:
-    """A model ready to run: its file, the segmenter, and what the measurement chose."""
+    """A model ready to run: the segmenter, and what was chosen for it.
 
+    file: the one that runs, with the recipe of ``source``, which is the model as it was named.
+    remarks: backends and precisions that were not taken, and why.
+    """
+
+    source: ModelFile
     file: ModelFile
     segmenter: Segmenter
     tuning: Tuning
-    backend: str
-    device: str
+    info: BackendInfo
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def backend(self) -> str:
+        """Name of what runs the network."""
+        return self.info.name
+
+    @property
+    def device(self) -> str:
+        """Where it runs."""
+        return self.info.device
+
+    @property
+    def precision(self) -> str:
+        """Precision of what runs."""
+        return self.info.precision
+
+    def describe(self) -> dict[str, Any]:
+        """Returns what every report says of a model and what runs it.
+
+        sha256: of the file or engine that runs. source_sha256: of the model as it was named.
+        """
+        path = self.info.file or str(self.file.path)
+        return {
+            "model": {
+                "name": self.file.name,
+                "file": Path(path).name,
+                "sha256": self.info.sha256 or self.file.sha256,
+                "source_sha256": self.source.sha256,
+            },
+            "backend": self.backend,
+            "backend_device": self.device,
+            "precision": self.precision,
+            "not_taken": list(self.remarks),
+        }
 
 
 @dataclass(slots=True)
@@ -68,13 +108,11 @@ class Assembly:
         )
 
     def _running(self) -> dict[str, Any]:
-        loaded = self.loaded
+        tuning = self.loaded.tuning
         return {
-            "model": {"name": loaded.file.name, "sha256": loaded.file.sha256},
-            "backend": loaded.backend,
-            "precision": loaded.file.spec.precision,
-            "threads": loaded.tuning.threads,
-            "workers": loaded.tuning.workers,
+            **self.loaded.describe(),
+            "threads": tuning.threads,
+            "workers": tuning.workers,
         }
 
     def opening_lines(self) -> list[str]:
@@ -85,7 +123,7 @@ class Assembly:
         return [
             f"{source.uri}: {source.size}{rate}",
             *source.notes,
-            f"{spec.name} ({spec.input.size}, {spec.precision}) on {loaded.backend} "
+            f"{spec.name} ({spec.input.size}, {loaded.precision}) on {loaded.backend} "
             f"{loaded.device}, {tuning.workers} x {tuning.threads} "
             f"thread{'s' if tuning.threads > 1 else ''}",
         ]
@@ -99,16 +137,15 @@ class Assembly:
 def open_model(config: ModelConfig, *, live: bool, file: ModelFile | None = None) -> Loaded:
     """Loads, measures and opens a model; ``file`` where it is loaded already.
 
-    Raises ModelError, BackendUnavailable.
+    Raises ConfigError, ModelError, BackendUnavailable.
     """
-    file = file or load_model(config.name)
-    tuning = autotune(file, live=live, threads=config.threads, workers=config.workers)
-    backend = open_backend(
-        file, kind=config.backend, threads=tuning.threads, graph_level=tuning.graph_level
+    source = file or load_model(config.name)
+    opened = open_network(source, config, live=live)
+    spec = opened.file.spec.with_thresholds(decision=config.threshold, score=config.score)
+    segmenter = NetworkSegmenter(spec, opened.backend)
+    return Loaded(
+        source, opened.file, segmenter, opened.tuning, opened.backend.info, opened.remarks
     )
-    spec = file.spec.with_thresholds(decision=config.threshold, score=config.score)
-    segmenter = NetworkSegmenter(spec, backend)
-    return Loaded(file, segmenter, tuning, backend.info.name, backend.info.device)
 
 
 def open_source(config: SourceConfig) -> Source:
@@ -251,7 +288,7 @@ def _assembly(
         overwrite=config.output.overwrite,
         draw_hud=None
         if config.hud.show == "off"
-        else HudPainter(meter, hud, f"{loaded.backend} {loaded.file.spec.precision}"),
+        else HudPainter(meter, hud, f"{loaded.backend} {loaded.precision}"),
         hud_everywhere=config.hud.show == "on",
         on_key=controls.press,
         on_tick=ticks.run,

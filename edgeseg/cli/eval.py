@@ -14,7 +14,7 @@ from rich.progress import Progress
 from edgeseg import __version__
 from edgeseg.cli.eval_tables import tables, title_of
 from edgeseg.cli.progress import console, tell
-from edgeseg.config import ModelConfig
+from edgeseg.config import ModelConfig, resolve
 from edgeseg.errors import ConfigError
 from edgeseg.report import SCHEMA, check_report_path, write_json
 
@@ -33,6 +33,12 @@ def evaluate(
         ..., "--data", metavar="DIR", help="images/ with masks/, labels/ or instances.json."
     ),
     model: str = typer.Option("portrait", "--model", "-m", help="Shipped name or FILE.onnx."),
+    backend: str = typer.Option(
+        "onnxruntime", "--backend", "-b", help="What runs it; auto as in run."
+    ),
+    precision: str | None = typer.Option(
+        None, "--precision", help="auto, fp16 or int8: score that file instead of the model's own."
+    ),
     split: str | None = typer.Option(None, "--split", help="Sub-folder or manifest split."),
     source: list[str] = typer.Option([], "--source", help="Only pictures of this source."),
     void: list[str] = typer.Option(
@@ -68,7 +74,8 @@ def evaluate(
     if confusion is not None and objects:
         raise ConfigError(f"--confusion: {file.name} finds objects, it does not classify pixels")
     check_thresholds(file.spec, threshold=threshold, score=least, names=("--threshold", "--score"))
-    config = ModelConfig(name=model, threads=1, workers=1, threshold=threshold)
+    given = {"backend": backend, "precision": precision or file.spec.precision}
+    config = _config({"name": model, "threshold": threshold, **given})
     choice = DataChoice(data, split, tuple(source), tuple(void), tuple(pairs))
     scoring = open_scoring(_with_score(file, least).spec, choice)
     screen = console()
@@ -93,6 +100,11 @@ def evaluate(
         write_json(json_path, report)
     written = [str(path) for path in (worst, confusion, json_path) if path is not None]
     tell(screen, [f"wrote {path}" for path in written])
+
+
+def _config(given: Mapping[str, object]) -> ModelConfig:
+    """Returns the settings of what is scored, a picture at a time. Raises ConfigError."""
+    return resolve({"model": {"threads": 1, "workers": 1, **given}}, where="options").model
 
 
 def _scored(
@@ -130,10 +142,8 @@ def _head(loaded: Loaded, config: ModelConfig) -> dict[str, Any]:
         "schema": SCHEMA,
         "edgeseg": __version__,
         "device": describe_device(),
-        "model": {"name": loaded.file.name, "sha256": loaded.file.sha256},
+        **loaded.describe(),
         "task": spec.task,
-        "backend": loaded.backend,
-        "precision": spec.precision,
         "size": list(spec.input.size),
         "config": config.model_dump(mode="json"),
         **({"score_from": spec.thresholds.score} if spec.task == "instance" else {}),

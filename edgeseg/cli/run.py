@@ -34,6 +34,10 @@ def run(
         None, metavar="SOURCE", help="0, clip.mp4, folder/, 'f_*.png', rtsp://..., synthetic://..."
     ),
     model: str | None = typer.Option(None, "--model", "-m", help="Shipped name or FILE.onnx."),
+    backend: str | None = typer.Option(
+        None, "--backend", "-b", help="auto, onnxruntime, openvino, tensorrt, onnxruntime-cuda ..."
+    ),
+    precision: str | None = typer.Option(None, "--precision", help="auto, fp32, fp16 or int8."),
     effect: str | None = typer.Option(
         None,
         "--effect",
@@ -62,6 +66,8 @@ def run(
     options: dict[str, Any] = {
         "source.uri": source,
         "model.name": model,
+        "model.backend": backend,
+        "model.precision": precision,
         "effect.name": effect,
         "effect.classes": split_names(classes),
         "output.sinks": list(output) or None,

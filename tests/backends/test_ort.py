@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,8 +15,8 @@ import pytest
 from onnx import helper
 from tiny_onnx import GAIN, SIZE, embed, network, save, spec_for, tiny_model
 
-from edgeseg.backends import BACKENDS, OrtBackend, open_backend
-from edgeseg.backends.ort import GRAPH_LEVELS
+from edgeseg.backends.ort import OrtBackend
+from edgeseg.backends.ort_session import CPU, GRAPH_LEVELS, Provider
 from edgeseg.errors import BackendUnavailable, ConfigError, ModelError, SpecMismatch
 from edgeseg.model_file import ModelFile, load_model, read_onnx
 from edgeseg.protocols import Backend, Tensor
@@ -41,109 +40,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> ModelFile:
     return load_model(tiny_model(tmp_path_factory.mktemp("net") / "tiny.onnx"))
 
 
-@pytest.fixture(params=list(BACKENDS))
-def backend(request: pytest.FixtureRequest, model: ModelFile) -> Backend:
-    return open_backend(model, kind=request.param)
-
-
-class TestContract:
-    """What every entry of BACKENDS must do."""
-
-    def test_outputs_are_bound_by_name_and_right(self, backend: Backend) -> None:
-        for level in (0, 120, 140, 255):
-            outputs = backend.infer(picture(level))
-            assert list(outputs) == ["person"]
-            assert outputs["person"].shape == (1, 1, SIZE.height, SIZE.width)
-            np.testing.assert_allclose(person(backend, level), expected(level), atol=1e-5)
-
-    def test_outputs_belong_to_the_caller(self, backend: Backend) -> None:
-        first = backend.infer(picture(140))["person"]
-        kept = first.copy()
-        backend.infer(picture(20))
-        np.testing.assert_array_equal(first, kept)
-        first[:] = 0
-
-    def test_several_threads_share_it(self, backend: Backend) -> None:
-        levels = [int(level) for level in np.random.default_rng(0).integers(100, 156, 200)]
-        with ThreadPoolExecutor(4) as pool:
-            results = list(pool.map(lambda v: person(backend, v), levels))
-        for level, result in zip(levels, results, strict=True):
-            np.testing.assert_allclose(result, expected(level), atol=1e-5)
-
-    def test_info_describes_it(self, backend: Backend) -> None:
-        info = backend.info
-        assert (info.device, info.precision, info.threads) == ("cpu", "fp32", 1)
-        assert [(i.name, i.shape, i.dtype) for i in info.inputs] == [
-            ("image", (1, 24, 32, 3), "uint8")
-        ]
-        assert [(o.name, o.shape, o.dtype) for o in info.outputs] == [
-            ("person", (1, 1, 24, 32), "float32")
-        ]
-
-    @pytest.mark.parametrize(
-        ("inputs", "named"),
-        [
-            ({"picture": picture(1)["image"]}, "picture|image"),
-            ({"image": np.zeros((1, 3, 24, 32), np.uint8)}, "image"),
-            ({"image": np.zeros((1, 24, 32, 3), np.float32)}, "float|uint8"),
-        ],
-        ids=["name", "shape", "dtype"],
-    )
-    def test_wrong_inputs_are_named(
-        self, backend: Backend, inputs: dict[str, Tensor], named: str
-    ) -> None:
-        with pytest.raises(ModelError, match=rf"tiny\.onnx: the network failed: .*({named})"):
-            backend.infer(inputs)
-
-    def test_it_warms_up_and_closes(self, backend: Backend) -> None:
-        backend.warm_up()
-        backend.close()
-
-
-def test_open_backend_names_what_it_knows(model: ModelFile) -> None:
-    with pytest.raises(ConfigError, match=r"unknown backend 'onnxrt'; did you mean 'onnxruntime'"):
-        open_backend(model, kind="onnxrt")
-    assert open_backend(model).info.name == "onnxruntime"
-
-
-def test_auto_lists_why_each_candidate_failed(
-    model: ModelFile, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def absent(model: ModelFile, threads: int, level: str) -> Backend:
-        raise BackendUnavailable("driver 12.1 is too old")
-
-    def refuses(model: ModelFile, threads: int, level: str) -> Backend:
-        raise ModelError("no kernel for Resize")
-
-    monkeypatch.setitem(BACKENDS, "onnxruntime", absent)
-    with pytest.raises(BackendUnavailable, match=r"^driver 12\.1 is too old$"):
-        open_backend(model)
-    monkeypatch.setitem(BACKENDS, "other", absent)
-    with pytest.raises(
-        BackendUnavailable,
-        match=r"^no backend runs tiny\.onnx: onnxruntime: driver .* old; other: driver .* old$",
-    ):
-        open_backend(model)
-    monkeypatch.setitem(BACKENDS, "other", refuses)
-    with pytest.raises(ModelError, match=r"onnxruntime: driver .*; other: no kernel for Resize"):
-        open_backend(model)
-
-
-def test_auto_goes_on_to_the_next_candidate(
-    model: ModelFile, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def absent(model: ModelFile, threads: int, level: str) -> Backend:
-        raise BackendUnavailable("not here")
-
-    working = BACKENDS["onnxruntime"]
-    monkeypatch.setitem(BACKENDS, "onnxruntime", absent)
-    monkeypatch.setitem(BACKENDS, "second", working)
-    assert open_backend(model).info.name == "onnxruntime"
-
-
 def test_providers_are_asserted(model: ModelFile) -> None:
     with pytest.raises(BackendUnavailable, match=r"has no NoSuchExecutionProvider \(it has .*CPU"):
-        OrtBackend(model, providers=["NoSuchExecutionProvider", "CPUExecutionProvider"])
+        OrtBackend(model, providers=[Provider("NoSuchExecutionProvider"), Provider(CPU)])
 
 
 def test_an_unknown_graph_level_is_refused(model: ModelFile) -> None:

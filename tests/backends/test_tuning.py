@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from tiny_onnx import tiny_model
 
-from edgeseg.backends import tuning
-from edgeseg.backends.ort import GRAPH_LEVELS
-from edgeseg.backends.tuning import Measured, Tuning, autotune, choose, default_cache, measure
+from edgeseg.backends import timing, tuning
+from edgeseg.backends.ort import GRAPH_LEVELS, GraphLevel, OrtBackend
+from edgeseg.backends.remembered import default_cache
+from edgeseg.backends.timing import Measured, Opener, measure
+from edgeseg.backends.tuning import Candidate, Tuning, autotune, choose
 from edgeseg.errors import ModelError
 from edgeseg.model_file import ModelFile, load_model
 from edgeseg.types import Size
@@ -19,12 +21,21 @@ from edgeseg.types import Size
 @pytest.fixture(autouse=True)
 def quiet_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures count as undisturbed, however busy the machine that runs the tests is."""
-    monkeypatch.setattr(tuning, "UNDISTURBED", 0.0)
+    monkeypatch.setattr(timing, "UNDISTURBED", 0.0)
 
 
 @pytest.fixture
 def model(tmp_path: Path) -> ModelFile:
     return load_model(tiny_model(tmp_path / "tiny.onnx"))
+
+
+@pytest.fixture
+def candidate(model: ModelFile) -> Candidate:
+    return Candidate("onnxruntime", model)
+
+
+def opener(model: ModelFile) -> Opener:
+    return lambda threads, level: OrtBackend(model, threads=threads, graph_level=level)
 
 
 @pytest.mark.parametrize(
@@ -48,33 +59,33 @@ def test_choice(
     assert chosen.network_ms == timed[threads]
 
 
-def test_given_threads_and_workers_are_kept(model: ModelFile, tmp_path: Path) -> None:
+def test_given_threads_and_workers_are_kept(candidate: Candidate, tmp_path: Path) -> None:
     cache = tmp_path / "t.json"
-    chosen = autotune(model, live=False, threads=2, workers=3, cores=2, cache=cache)
+    chosen = autotune(candidate, live=False, threads=2, workers=3, cores=2, cache=cache)
     assert (chosen.threads, chosen.workers) == (2, 3)
-    assert autotune(model, live=False, threads=1, cores=4, cache=cache).workers == 4
-    assert autotune(model, live=False, workers=5, cores=2, cache=cache).workers == 5
-    free = autotune(model, live=False, cores=2, cache=cache)
+    assert autotune(candidate, live=False, threads=1, cores=4, cache=cache).workers == 4
+    assert autotune(candidate, live=False, workers=5, cores=2, cache=cache).workers == 5
+    free = autotune(candidate, live=False, cores=2, cache=cache)
     assert (free.threads, free.workers) == (1, 2)  # what was asked for once is not the rule
 
 
 def test_measuring_a_fast_network_is_short_and_tries_one_thread(model: ModelFile) -> None:
     started = time.perf_counter()
-    measured = measure(model, cores=2)
+    measured = measure(opener(model), cores=2)
     assert time.perf_counter() - started < 1.5
     assert list(measured.network_ms) == [1]
-    assert 0 < measured.network_ms[1] < tuning.FAST_MS
+    assert 0 < measured.network_ms[1] < timing.FAST_MS
 
 
 def test_a_slow_network_is_tried_with_more_threads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tuning, "FAST_MS", 0.0)
+    monkeypatch.setattr(timing, "FAST_MS", 0.0)
     model = load_model(tiny_model(tmp_path / "big.onnx", size=Size(320, 240)))
-    assert list(measure(model, cores=2).network_ms) == [1, 2]
-    assert list(measure(model, cores=6).network_ms) == [1, 2, 4, 6]
-    monkeypatch.setattr(tuning, "BUDGET_S", 0.0)
-    assert list(measure(model, cores=6).network_ms) == [1]
+    assert list(measure(opener(model), cores=2).network_ms) == [1, 2]
+    assert list(measure(opener(model), cores=6).network_ms) == [1, 2, 4, 6]
+    monkeypatch.setattr(timing, "BUDGET_S", 0.0)
+    assert list(measure(opener(model), cores=6).network_ms) == [1]
 
 
 def test_threads_come_before_graph_levels(
@@ -82,12 +93,12 @@ def test_threads_come_before_graph_levels(
 ) -> None:
     tried: list[tuple[int, str]] = []
 
-    def timed(model: ModelFile, threads: int, level: str, *_: object, **__: object) -> float:
+    def timed(_: object, threads: int, level: GraphLevel, *__: object, **___: object) -> float:
         tried.append((threads, level))
         return (60.0 if level == GRAPH_LEVELS[0] else 45.0) / threads
 
-    monkeypatch.setattr(tuning, "_best_ms", timed)
-    measured = measure(model, cores=2)
+    monkeypatch.setattr(timing, "_best_ms", timed)
+    measured = measure(opener(model), cores=2)
     assert tried == [
         (1, GRAPH_LEVELS[0]),
         (2, GRAPH_LEVELS[0]),
@@ -98,10 +109,10 @@ def test_threads_come_before_graph_levels(
 
 
 def test_the_second_time_comes_from_the_cache(
-    model: ModelFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    candidate: Candidate, model: ModelFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = tmp_path / "deep" / "folder" / "tuning.json"
-    first = autotune(model, live=False, cores=2, cache=cache)
+    first = autotune(candidate, live=False, cores=2, cache=cache)
     assert isinstance(first, Tuning)
     entries = json.loads(cache.read_text())
     (key,) = entries
@@ -113,9 +124,9 @@ def test_the_second_time_comes_from_the_cache(
         raise AssertionError("measured again")
 
     monkeypatch.setattr(tuning, "measure", must_not)
-    assert autotune(model, live=False, cores=2, cache=cache) == first
+    assert autotune(candidate, live=False, cores=2, cache=cache) == first
     with pytest.raises(AssertionError, match="measured again"):
-        autotune(model, live=False, cores=3, cache=cache)
+        autotune(candidate, live=False, cores=3, cache=cache)
 
 
 @pytest.mark.parametrize(
@@ -134,39 +145,39 @@ def test_the_second_time_comes_from_the_cache(
     ],
 )
 def test_a_damaged_cache_is_ignored_and_mended(
-    model: ModelFile, tmp_path: Path, content: str
+    candidate: Candidate, tmp_path: Path, content: str
 ) -> None:
     cache = tmp_path / "tuning.json"
-    key = tuning._cache_key(model, 2, 0)
+    key = tuning._cache_key(candidate, 2, 0)
     cache.write_text(content.replace("KEY", key), encoding="utf-8")
-    assert autotune(model, live=False, cores=2, cache=cache).threads == 1
+    assert autotune(candidate, live=False, cores=2, cache=cache).threads == 1
     assert json.loads(cache.read_text())[key]["graph_level"] in ("all", "basic")
 
 
 def test_figures_of_a_busy_machine_are_used_but_not_kept(
-    model: ModelFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    candidate: Candidate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tuning, "UNDISTURBED", 2.0)
+    monkeypatch.setattr(timing, "UNDISTURBED", 2.0)
     cache = tmp_path / "tuning.json"
-    assert autotune(model, live=False, cores=2, cache=cache).threads == 1
+    assert autotune(candidate, live=False, cores=2, cache=cache).threads == 1
     assert not cache.exists()
 
 
-def test_entries_of_other_models_are_kept(model: ModelFile, tmp_path: Path) -> None:
+def test_entries_of_other_models_are_kept(candidate: Candidate, tmp_path: Path) -> None:
     cache = tmp_path / "tuning.json"
     cache.write_text('{"other": {"graph_level": "all", "network_ms": {"1": 2.0}}}')
-    autotune(model, live=False, cores=2, cache=cache)
+    autotune(candidate, live=False, cores=2, cache=cache)
     assert "other" in json.loads(cache.read_text())
 
 
-def test_an_unwritable_cache_is_no_error(model: ModelFile, tmp_path: Path) -> None:
+def test_an_unwritable_cache_is_no_error(candidate: Candidate, tmp_path: Path) -> None:
     in_the_way = tmp_path / "file"
     in_the_way.write_text("")
-    assert autotune(model, live=False, cores=2, cache=in_the_way / "t.json").threads == 1
+    assert autotune(candidate, live=False, cores=2, cache=in_the_way / "t.json").threads == 1
     folder = tmp_path / "locked"
     folder.mkdir()
     folder.chmod(stat.S_IRUSR | stat.S_IXUSR)
-    assert autotune(model, live=False, cores=2, cache=folder / "t.json").threads == 1
+    assert autotune(candidate, live=False, cores=2, cache=folder / "t.json").threads == 1
     folder.chmod(stat.S_IRWXU)
 
 
@@ -192,4 +203,4 @@ def test_no_home_means_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_model_that_does_not_load_says_so(model: ModelFile, tmp_path: Path) -> None:
     broken = ModelFile(model.path, model.spec, model.graph, "other", None, model.data[:-30])
     with pytest.raises(ModelError):
-        autotune(broken, live=False, cores=2, cache=tmp_path / "t.json")
+        autotune(Candidate("onnxruntime", broken), live=False, cores=2, cache=tmp_path / "t.json")

@@ -1,0 +1,94 @@
+"""GPU backends: which can run here, and opening one."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+
+from edgeseg.backends.opening import open_backend
+from edgeseg.backends.options import BackendOptions
+from edgeseg.backends.tensors import neutral_inputs
+from edgeseg.backends.timing import call_ms
+from edgeseg.backends.tuning import Tuning
+from edgeseg.backends.variant import gate_passed
+from edgeseg.config import ModelConfig
+from edgeseg.errors import BackendUnavailable, ModelError
+from edgeseg.model_file import ModelFile, load_variant
+from edgeseg.protocols import Backend
+from edgeseg.spec import Precision
+
+LANES = 2
+"""Frames on the GPU at once: one is copied while another one is computed."""
+TIMED_CALLS = 5
+
+
+def usable_gpu_backends() -> list[str]:
+    """Returns the GPU backends whose packages are here, the faster first; none without a GPU."""
+    return [name for name, installed in _INSTALLED.items() if installed()] if has_gpu() else []
+
+
+def has_gpu() -> bool:
+    """Says whether an NVIDIA driver with a GPU is here; loads nothing else."""
+    from edgeseg.cuda.libcuda import gpus
+
+    return bool(gpus())
+
+
+def _tensorrt_installed() -> bool:
+    spec = importlib.util.find_spec("tensorrt")
+    return spec is not None and spec.origin is not None  # no mere folder of that name
+
+
+def _ort_has_cuda() -> bool:
+    from edgeseg.backends.ort_session import import_ort
+
+    try:
+        return "CUDAExecutionProvider" in import_ort().get_available_providers()
+    except BackendUnavailable:
+        return False
+
+
+_INSTALLED: dict[str, Callable[[], bool]] = {
+    "tensorrt": _tensorrt_installed,
+    "onnxruntime-cuda": _ort_has_cuda,
+}
+
+
+def open_on_gpu(model: ModelFile, config: ModelConfig, kind: str) -> tuple[Backend, Tuning]:
+    """Opens a model on a GPU, runs it once and times a few calls.
+
+    Raises BackendUnavailable, ModelError, ConfigError.
+    """
+    workers = config.workers or LANES
+    options = BackendOptions(
+        threads=config.threads or 1,
+        workers=workers,
+        precision=gpu_precision(model) if config.precision == "auto" else config.precision,
+        gpu=config.gpu,
+        dla=config.dla,
+        cuda=config.cuda,
+        rebuild=config.rebuild,
+    )
+    backend = open_backend(model, kind=kind, options=options)
+    try:
+        backend.warm_up()
+        feeds = neutral_inputs(backend.info)
+        network_ms = min(call_ms(backend, feeds) for _ in range(TIMED_CALLS))
+    except BaseException:
+        backend.close()
+        raise
+    return backend, Tuning(options.threads, workers, options.graph_level, network_ms)
+
+
+def gpu_precision(model: ModelFile) -> Precision:
+    """Returns FP16 for a model with an FP16 file that was found accurate enough, else its own.
+
+    INT8 only where it is asked for: on a GPU it is not timed against FP16 at every start.
+    """
+    if model.spec.precision != "fp32":
+        return model.spec.precision
+    try:
+        half = load_variant(model, "fp16")
+    except ModelError:
+        return "fp32"
+    return "fp16" if half is not None and gate_passed(half) else "fp32"

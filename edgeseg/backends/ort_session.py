@@ -1,0 +1,179 @@
+"""Opening ONNX Runtime sessions, and saying in one line what it objects to."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, get_args
+
+from edgeseg.backends.options import GraphLevel
+from edgeseg.errors import BackendUnavailable, ConfigError, ModelError, near_match
+from edgeseg.model_file import ModelFile, without_initialiser_inputs
+from edgeseg.protocols import TensorInfo
+from edgeseg.spec import one_line
+
+log = logging.getLogger(__name__)
+
+GRAPH_LEVELS: tuple[GraphLevel, ...] = get_args(GraphLevel)
+CPU = "CPUExecutionProvider"
+
+_DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
+    "tensor(double)": "float64",
+    "tensor(uint8)": "uint8",
+    "tensor(int8)": "int8",
+    "tensor(int32)": "int32",
+    "tensor(int64)": "int64",
+    "tensor(bool)": "bool",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """One of ONNX Runtime's execution providers and its options.
+
+    install: the package that has it. devices: of a plug-in provider, as ``get_ep_devices`` gives
+    them; such a provider is chosen by its devices.
+    """
+
+    name: str
+    options: Mapping[str, str] = field(default_factory=dict)
+    install: str = "onnxruntime"
+    devices: Sequence[Any] = ()
+
+
+CPU_ONLY = (Provider(CPU),)
+
+
+def open_session(
+    model: ModelFile,
+    *,
+    threads: int,
+    graph_level: GraphLevel = "all",
+    providers: Sequence[Provider] = CPU_ONLY,
+) -> Any:
+    """Creates a session that runs on these providers, the first one first.
+
+    ONNX Runtime itself goes on without a provider that fails to start; this does not.
+
+    Raises:
+        BackendUnavailable: no onnxruntime here, or not the providers asked for.
+        ModelError: ONNX Runtime cannot load the graph.
+    """
+    ort = import_ort()
+    check_available(ort, providers)
+    data = without_initialiser_inputs(model.data, where=str(model.path))
+    options = _session_options(ort, model, threads, graph_level)
+    plugged = [provider for provider in providers if provider.devices]
+    for provider in plugged:
+        options.add_provider_for_devices(list(provider.devices), dict(provider.options))
+    named = [(p.name, dict(p.options)) for p in providers if not p.devices]
+    try:
+        session = ort.InferenceSession(data, options, providers=[] if plugged else named)
+    except ort_errors() as error:
+        raise ModelError(
+            f"{model.path}: onnxruntime {ort.__version__} cannot load it "
+            f"(opset {model.graph.opset}, IR {model.graph.ir_version}): {reason(error)}"
+        ) from error
+    session.disable_fallback()
+    running, asked = session.get_providers(), [provider.name for provider in providers]
+    if running[: len(asked)] != asked:
+        raise BackendUnavailable(
+            f"asked onnxruntime for {', '.join(asked)}, it runs on {', '.join(running)}: "
+            f"libraries of {asked[0]} are missing or do not fit this machine"
+        )
+    log.info("onnxruntime %s: %s, %d thread(s)", ort.__version__, running[0], threads)
+    return session
+
+
+def check_available(ort: Any, providers: Sequence[Provider]) -> None:
+    """Raises BackendUnavailable for providers this build of ONNX Runtime does not have."""
+    available = ort.get_available_providers()
+    missing = [p for p in providers if p.name not in available and not p.devices]
+    if missing:
+        packages = " ".join(dict.fromkeys(provider.install for provider in missing))
+        raise BackendUnavailable(
+            f"onnxruntime {ort.__version__} has no {', '.join(p.name for p in missing)} "
+            f"(it has {', '.join(available)}); install the build that does: pip install {packages}"
+        )
+
+
+def _session_options(ort: Any, model: ModelFile, threads: int, graph_level: GraphLevel) -> Any:
+    if graph_level not in GRAPH_LEVELS:
+        raise ConfigError(
+            f"unknown graph level {graph_level!r}{near_match(graph_level, GRAPH_LEVELS)}"
+        )
+    levels = ort.GraphOptimizationLevel
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors only: what matters is raised
+    options.graph_optimization_level = {
+        "all": levels.ORT_ENABLE_ALL,
+        "basic": levels.ORT_ENABLE_BASIC,
+    }[graph_level]
+    # Spinning threads burn 29-44 ms of a core after every run (measured), taken from the rest
+    # of the pipeline.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    options.add_session_config_entry(
+        "session.model_external_initializers_file_folder_path", str(model.path.parent)
+    )
+    return options
+
+
+def import_ort() -> Any:
+    """Returns the onnxruntime module. Raises BackendUnavailable where it cannot be imported."""
+    try:
+        with _telemetry_off():
+            import onnxruntime
+    except ImportError as error:
+        raise BackendUnavailable(
+            f"onnxruntime is not usable here: {one_line(error)}; pip install onnxruntime"
+        ) from error
+    return onnxruntime
+
+
+@contextmanager
+def _telemetry_off() -> Iterator[None]:
+    """Keeps an ONNX Runtime imported meanwhile from reporting to its maker.
+
+    Since 1.31 its Linux builds, too, keep a device id in the user's cache folder and send usage
+    events; they read this variable once, when they are loaded.
+    """
+    name = "ORT_DISABLE_TELEMETRY"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
+
+
+def ort_errors() -> tuple[type[Exception], ...]:
+    """Returns ONNX Runtime's exceptions; they share no base class of their own."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    found = [value for value in vars(state).values() if isinstance(value, type)]
+    own = [kind for kind in found if issubclass(kind, Exception)]
+    return (*own, RuntimeError, ValueError)  # its binding raises these for bad dtypes and names
+
+
+def reason(error: Exception) -> str:
+    """Returns ONNX Runtime's message without its prefix and source locations, on one line."""
+    text = one_line(error)
+    text = text.rpartition(" : ")[2] if text.startswith("[ONNXRuntimeError]") else text
+    return text if len(text) <= 300 else text[:297] + "..."
+
+
+def tensor_info(node: Any) -> TensorInfo:
+    """Returns what a session says of one of its inputs or outputs."""
+    shape = tuple(side if isinstance(side, int) and side > 0 else None for side in node.shape)
+    return TensorInfo(node.name, shape, _DTYPES.get(node.type, node.type))

@@ -1,0 +1,125 @@
+"""Milliseconds of a network call on this machine, by number of threads and graph level."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import get_args
+
+from edgeseg.backends.options import GraphLevel
+from edgeseg.backends.tensors import neutral_inputs
+from edgeseg.protocols import Backend, Tensor
+
+Opener = Callable[[int, GraphLevel], Backend]
+"""Opens a network with a number of threads at a graph level."""
+
+BUDGET_S = 0.6
+"""Time spent on measuring; what did not fit is not tried."""
+FAST_MS = 10.0
+"""Below this in one thread, a second thread costs more in hand-over than it gains (measured)."""
+HOPELESS = 1.7
+"""A first call, which also fills caches, longer than this many times the best so far ends a try."""
+UNDISTURBED = 0.75
+"""Share of the measuring time the processor must have been ours for figures worth keeping."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The best graph level in one thread, and milliseconds per call by number of threads.
+
+    disturbed: other programs kept the processor from us, so the figures are too high.
+    """
+
+    graph_level: GraphLevel
+    network_ms: dict[int, float]
+    disturbed: bool = False
+
+    def to_json(self) -> dict[str, object]:
+        """Returns what ``measured_from_json`` takes; ``disturbed`` is not kept."""
+        return {"graph_level": self.graph_level, "network_ms": self.network_ms}
+
+
+def measured_from_json(entry: object, *, disturbed: bool = False) -> Measured | None:
+    """Returns the measurement an entry holds, None where it is damaged."""
+    if not isinstance(entry, dict) or entry.get("graph_level") not in get_args(GraphLevel):
+        return None
+    try:
+        timed = {int(n): float(ms) for n, ms in entry["network_ms"].items()}
+    except (KeyError, AttributeError, TypeError, ValueError):
+        return None
+    sane = bool(timed) and all(n >= 1 and ms > 0 for n, ms in timed.items())
+    return Measured(entry["graph_level"], timed, disturbed) if sane else None
+
+
+def measure(
+    open_network: Opener,
+    *,
+    cores: int,
+    threads: int = 0,
+    levels: Sequence[GraphLevel] = get_args(GraphLevel),
+    own_time: Callable[[], float] = time.thread_time,
+) -> Measured:
+    """Times the network in one thread, in more where that may pay, and at the other graph levels.
+
+    In this order: of a network of 50 ms two tries fill the time, and its threads matter most.
+    own_time: seconds of CPU time of whatever runs the network when it has one thread.
+    """
+    started, started_cpu = time.perf_counter(), own_time()
+    deadline = started + BUDGET_S
+    first, level = threads or 1, levels[0]
+    timed = {first: _best_ms(open_network, first, level, deadline)}
+    wall_s, cpu_s = time.perf_counter() - started, own_time() - started_cpu
+    disturbed = first == 1 and cpu_s < wall_s * UNDISTURBED  # one thread: all of it is our own
+    alone = best = timed[first]
+    if not threads and alone >= FAST_MS:
+        for count in _thread_counts(cores):
+            if time.perf_counter() < deadline:
+                timed[count] = _best_ms(open_network, count, level, deadline, beat=alone)
+    for other in levels[1:]:
+        if time.perf_counter() < deadline:
+            ms = _best_ms(open_network, first, other, deadline, beat=best)
+            level, best = min((level, best), (other, ms), key=lambda pair: pair[1])
+    gain = best / alone  # a level's gain is taken to be the same for any number of threads
+    return Measured(level, {count: ms * gain for count, ms in timed.items()}, disturbed)
+
+
+def call_ms(backend: Backend, feeds: dict[str, Tensor]) -> float:
+    """Returns how long one call takes."""
+    started = time.perf_counter()
+    backend.infer(feeds)
+    return (time.perf_counter() - started) * 1e3
+
+
+def _thread_counts(cores: int) -> list[int]:
+    """Returns the thread counts worth trying beyond one: 2, 4, 8 and all cores, at most 8."""
+    return sorted({n for n in (2, 4, 8, min(cores, 8)) if 1 < n <= cores})
+
+
+def _best_ms(
+    open_network: Opener,
+    threads: int,
+    level: GraphLevel,
+    deadline: float,
+    *,
+    beat: float = math.inf,
+) -> float:
+    """Returns the shortest of 1 to 12 calls: other programs only ever make a call longer.
+
+    Gives up after the first call when that is far from ``beat`` milliseconds.
+    """
+    backend = open_network(threads, level)
+    try:
+        feeds = neutral_inputs(backend.info)
+        first = call_ms(backend, feeds)
+        if first > beat * HOPELESS:
+            return first
+        best, share = call_ms(backend, feeds), time.perf_counter() + BUDGET_S / 8
+        for _ in range(10):
+            if time.perf_counter() > min(share, deadline):
+                break
+            best = min(best, call_ms(backend, feeds))
+        return best
+    finally:
+        backend.close()
