@@ -3,6 +3,7 @@
 from edgeseg.backends.choice import Opened, open_network
 from edgeseg.backends.opening import BACKENDS, open_backend
 from edgeseg.backends.options import BackendOptions, GraphLevel
+from edgeseg.backends.ort import OrtBackend
 from edgeseg.backends.tuning import Candidate, Tuning, autotune
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "Candidate",
     "GraphLevel",
     "Opened",
+    "OrtBackend",
     "Tuning",
     "autotune",
     "open_backend",
