@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from edgeseg import __version__
@@ -12,10 +12,8 @@ from edgeseg.device import describe_device
 from edgeseg.report import SCHEMA
 
 
-def report_of(
-    bench: Bench, made: Made, gate: Mapping[str, Any], engines: Sequence[Mapping[str, Any]]
-) -> dict[str, Any]:
-    """Returns the report; ``files`` are added once they are written."""
+def report_of(bench: Bench, made: Made, gate: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the report; ``files`` and ``engines`` are added once they are written."""
     options, model = bench.options, bench.model
     return {
         "schema": SCHEMA,
@@ -31,5 +29,5 @@ def report_of(
         "gate": dict(gate),
         "search": [dict(step) for step in made.steps],
         "files": [],
-        "engines": [dict(engine) for engine in engines],
+        "engines": [],
     }

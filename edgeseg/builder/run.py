@@ -10,14 +10,14 @@ from typing import Any
 
 from edgeseg.builder import gate
 from edgeseg.builder.bench import Bench
-from edgeseg.builder.engines import build_engines
+from edgeseg.builder.engines import build_engine
 from edgeseg.builder.files import Kept, place_for, staging
 from edgeseg.builder.judge import AgreementJudge, Judge, LabelJudge, Score
 from edgeseg.builder.make import Made, Tell, make_files
 from edgeseg.builder.options import BuildOptions, check_options
 from edgeseg.builder.ranges import Pictures, pictures_for
 from edgeseg.builder.report import report_of
-from edgeseg.builder.target import Target, require_onnx, target_for
+from edgeseg.builder.target import Target, require_device, require_onnx, target_for
 from edgeseg.errors import ConfigError, ModelError
 from edgeseg.evaluate.frames import first_frames
 from edgeseg.model_file import ModelFile, load_model
@@ -62,6 +62,7 @@ def build_model(model: ModelFile, options: BuildOptions, *, tell: Tell = log.inf
             f"{model.name}: FP32 on {target.backend} runs {model.path} as it is: nothing to build"
         )
         return Outcome({}, None, {}, notes=(note,))
+    require_device(target, options.gpu)
     if target.variants:
         require_onnx()
     places = {variant: place_for(model, variant, options) for variant in target.variants}
@@ -124,18 +125,15 @@ def _decide(
 ) -> Outcome:
     """Compares, and keeps what passes. For a GPU, files lie in their place while compared."""
     files = _compared(bench, made)
-    engines: list[dict[str, Any]] = []
     try:
         if bench.target.on_gpu:
             kept.write(made.files)
-        if bench.target.engine:
-            engines = build_engines(bench)
         verdict = gate.measure(bench, files, judge, fp32)
     except BaseException:
         kept.undo()
         raise
     found = gate.record(verdict, judge, kept=made.kept, searched_on=made.searched_on)
-    report = report_of(bench, made, found, engines)
+    report = report_of(bench, made, found)
     if verdict.passed is False:
         kept.undo()
         problem = gate.refusal(bench.model.name, verdict, kept=len(made.kept))
@@ -146,12 +144,14 @@ def _decide(
 def _keep(
     bench: Bench, kept: Kept, made: Made, verdict: gate.Verdict, report: dict[str, Any]
 ) -> Outcome:
-    """Writes the files with the gate's record in their recipes."""
+    """Writes the files with the gate's record in their recipes, and an engine of the final ones."""
     kept.write({v: _with_gate(bench, v, made, report["gate"]) for v in made.files})
     report["files"] = [
         {"variant": variant, "path": str(path), "sha256": load_model(path).sha256}
         for variant, path in kept.places.items()
     ]
+    if bench.target.engine:
+        report["engines"] = [build_engine(bench)]
     return Outcome(kept.places, verdict, report, notes=tuple(_notes(bench, verdict)))
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.util import find_spec
 
+from edgeseg.backends.gpu_choice import has_gpu
 from edgeseg.builder.options import BuildOptions
 from edgeseg.config import BackendName
-from edgeseg.device import gpu_name
 from edgeseg.errors import BackendUnavailable
 from edgeseg.spec import Precision, Variant
 
@@ -52,6 +52,22 @@ def _variants(backend: BackendName, precision: Precision) -> tuple[Variant, ...]
     return ("int8-trt", "int8-trt16") if backend in _TENSORRT else ("int8",)
 
 
+def require_device(target: Target, gpu: int) -> None:
+    """Raises BackendUnavailable where the backend cannot run here, before anything takes long."""
+    if target.on_gpu:
+        from edgeseg.cuda.opening import choose_gpu
+
+        choose_gpu(gpu)
+    if target.engine:
+        from edgeseg.engine.library import load_library
+
+        load_library(target.backend)
+    if target.backend == "openvino":
+        from edgeseg.backends.openvino import import_openvino
+
+        import_openvino()
+
+
 def require_onnx() -> None:
     """Raises BackendUnavailable where the onnx package is missing."""
     if find_spec("onnx") is None:
@@ -60,6 +76,6 @@ def require_onnx() -> None:
 
 def _present() -> BackendName:
     """Returns the backend ``auto`` stands for: an engine where it can be built, else CPU."""
-    if gpu_name() is None:
+    if not has_gpu():
         return "onnxruntime"
     return next((name for name, package in ENGINES.items() if find_spec(package)), "onnxruntime")
