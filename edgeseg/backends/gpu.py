@@ -1,0 +1,120 @@
+"""Any network on an NVIDIA GPU, frames in and masks out."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+
+import numpy as np
+
+from edgeseg.cuda.driver import Driver
+from edgeseg.cuda.kernels import Kernels
+from edgeseg.cuda.lanes import Lane, check_tensor
+from edgeseg.cuda.telling import TellOnce
+from edgeseg.errors import BackendUnavailable
+from edgeseg.protocols import BackendInfo, DeviceNetwork, Tensor
+from edgeseg.spec import ModelSpec
+from edgeseg.types import Frame, Geometry
+
+log = logging.getLogger(__name__)
+
+
+class GpuBackend:
+    """A FrameBackend over a network on a GPU, with so many lanes for as many threads at once.
+
+    It owns network and driver from the call on, also when it fails, and closes lanes, network,
+    driver in this order. It was tested on simulated GPUs; README says what ran on a real one.
+    """
+
+    def __init__(
+        self, spec: ModelSpec, network: DeviceNetwork, driver: Driver, *, lanes: int = 1
+    ) -> None:
+        """Raises ModelError where the network does not fit the recipe or memory runs out."""
+        self._spec = spec
+        self._network = network
+        self._driver = driver
+        self._warming = threading.Lock()
+        with ExitStack() as undo:
+            undo.callback(driver.close)
+            with driver.current(), ExitStack() as inside:
+                inside.callback(network.close)
+                kernels, tell, opened = Kernels(driver), TellOnce(log), []
+                for _ in range(max(lanes, 1)):
+                    opened.append(Lane(driver, network, spec, kernels, tell))
+                    inside.callback(opened[-1].close)
+                self._inside = inside.pop_all()
+            self._undo = undo.pop_all()
+        self._lanes = _Pool(opened)
+        atexit.register(self.close)  # pycuda aborts the process where a context is left behind
+
+    @property
+    def info(self) -> BackendInfo:
+        """What runs the network, and its tensors."""
+        return self._network.info
+
+    def infer(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Runs the network once on host memory and returns the outputs the recipe names.
+
+        Raises ModelError when the input has the wrong name, shape or dtype, or the network fails.
+        """
+        tensor = check_tensor(inputs, self._spec)
+        with self._lanes.one() as lane:
+            return lane.infer(tensor)
+
+    def infer_frame(self, frame: Frame) -> tuple[dict[str, Tensor], Geometry]:
+        """Runs a frame through the network, resized, converted and decided on the GPU."""
+        with self._lanes.one() as lane:
+            return lane.run(frame)
+
+    def warm_up(self) -> None:
+        """Runs every lane once on a grey picture, so that no frame meets a cold one."""
+        grey = np.full(self._spec.input.shape, 128, self._spec.input.dtype)
+        with self._warming, ExitStack() as taken:
+            for _ in range(len(self._lanes)):
+                taken.enter_context(self._lanes.one()).infer(grey)
+
+    def close(self) -> None:
+        """Waits for calls in other threads, then frees everything. Idempotent."""
+        if self._lanes.close():
+            atexit.unregister(self.close)
+            with self._undo, self._driver.current():
+                self._inside.close()
+
+
+class _Pool:
+    """Hands a lane to one thread at a time; the others wait."""
+
+    def __init__(self, lanes: Sequence[Lane]) -> None:
+        self._idle = list(lanes)
+        self._count = len(lanes)
+        self._changed = threading.Condition()
+        self._closed = False
+
+    def __len__(self) -> int:
+        return self._count
+
+    @contextmanager
+    def one(self) -> Iterator[Lane]:
+        """Lends a lane. Raises BackendUnavailable once the pool is closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._idle or self._closed)
+            if self._closed:
+                raise BackendUnavailable("the model was closed")
+            lane = self._idle.pop()
+        try:
+            yield lane
+        finally:
+            with self._changed:
+                self._idle.append(lane)
+                self._changed.notify_all()
+
+    def close(self) -> bool:
+        """Waits until every lane is back; True the first time."""
+        with self._changed:
+            first, self._closed = not self._closed, True
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: len(self._idle) == self._count)
+        return first
