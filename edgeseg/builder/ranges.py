@@ -60,7 +60,7 @@ def pictures_for(model: ModelFile, options: BuildOptions) -> Pictures:
 def calibration_for(model: ModelFile, options: BuildOptions, count: int) -> Calibration:
     """Returns the ranges: of the pictures, else those an INT8 file of this model carries.
 
-    Raises ConfigError when there are neither.
+    Raises as ``require_ranges`` and ``calibrate`` do.
     """
     from edgeseg.precision.calibrate import Calibration, calibrate
 
@@ -68,13 +68,18 @@ def calibration_for(model: ModelFile, options: BuildOptions, count: int) -> Cali
         return calibrate(
             model, options.calibration, method=options.method, count=count, seed=options.seed
         )
+    return Calibration.from_file(require_ranges(model))
+
+
+def require_ranges(model: ModelFile) -> ModelFile:
+    """Returns the INT8 file whose ranges stand in for pictures. Raises ConfigError without one."""
     stored = load_variant(model, "int8")
     if stored is None:
         raise ConfigError(
             "--precision int8: needs pictures like those the model is for, 100 to 500 of them: "
             "--calibration DIR or VIDEO"
         )
-    return Calibration.from_file(stored)
+    return stored
 
 
 def _of_data(model: ModelFile, options: BuildOptions) -> Sequence[Tensor]:

@@ -15,7 +15,7 @@ from edgeseg.builder.files import Kept, place_for, staging
 from edgeseg.builder.judge import AgreementJudge, Judge, LabelJudge, Score
 from edgeseg.builder.make import Made, Tell, make_files
 from edgeseg.builder.options import BuildOptions, check_options
-from edgeseg.builder.ranges import Pictures, pictures_for
+from edgeseg.builder.ranges import Pictures, pictures_for, require_ranges
 from edgeseg.builder.report import report_of
 from edgeseg.builder.target import Target, require_device, require_onnx, target_for
 from edgeseg.errors import ConfigError, ModelError
@@ -65,6 +65,8 @@ def build_model(model: ModelFile, options: BuildOptions, *, tell: Tell = log.inf
     require_device(target, options.gpu)
     if target.variants:
         require_onnx()
+    if options.precision == "int8" and options.calibration is None:
+        require_ranges(model)
     places = {variant: place_for(model, variant, options) for variant in target.variants}
     with staging() as stage:
         bench = Bench(model, target, options, stage, _clip(options))
