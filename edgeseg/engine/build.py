@@ -1,0 +1,193 @@
+"""The engine of a model for this device: found, or built once and kept."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from edgeseg.cuda.driver import Driver
+from edgeseg.engine.cache import (
+    EngineFile,
+    engine_path,
+    find_engine,
+    lock,
+    store_engine,
+    sweep,
+    timing_cache_path,
+    write_whole,
+)
+from edgeseg.engine.dla import check_dla, read_placement
+from edgeseg.engine.library import Library, load_library
+from edgeseg.engine.log import make_logger
+from edgeseg.engine.manifest import Manifest, Wanted, wanted_for
+from edgeseg.engine.network import NetworkFile, network_file, typing_of
+from edgeseg.engine.plan import Work, build_plan, open_builder
+from edgeseg.engine.request import EngineRequest, Progress, Target, sm_name
+from edgeseg.engine.runtime import open_engine
+from edgeseg.engine.support import jetpack_name, l4t_release, minimum_sm
+from edgeseg.errors import BackendUnavailable, ConfigError, ModelError
+from edgeseg.model_file import ModelFile
+
+log = logging.getLogger(__name__)
+
+
+def ensure_engine(
+    model: ModelFile,
+    request: EngineRequest,
+    *,
+    driver: Driver | None = None,
+    progress: Progress | None = None,
+    condemned: str = "",
+) -> EngineFile:
+    """Returns the engine of an FP32 model (or of one of its variants) for a request.
+
+    One that lies in the cache is taken if it was built from and for the same, else replaced, and
+    the log says why. A second process waits for the first one's build and takes its engine.
+
+    driver: the GPU to build on; None opens the first one, or none at all for ``request.target``.
+    condemned: why the engine in the cache cannot be used although it looks right, after its name.
+
+    Raises:
+        BackendUnavailable: no GPU, no TensorRT, or not for this GPU.
+        ModelError: a network TensorRT does not take, no INT8 file, or an engine that does not fit
+            where ``request.rebuild`` is false.
+        ConfigError: what was asked cannot be had here, or the cache cannot be written.
+    """
+    with _target(request, driver) as target:
+        job = plan_job(model, request, target)
+        if not condemned:
+            found, _ = find_engine(job.place, job.wanted)
+            if found is not None:
+                return found
+        with lock(job.place):
+            sweep(job.place)
+            found, reason = find_engine(job.place, job.wanted)  # built by another meanwhile?
+            if found is not None and not condemned:
+                return found
+            _may_replace(job, condemned or reason)
+            manifest, data = _build(job, progress)
+            store_engine(job.place, manifest, data)
+            return EngineFile(job.place, manifest, data, built=True, reason=condemned or reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A request made definite: with which TensorRT, from which file, to which place."""
+
+    library: Library
+    work: Work
+    source: NetworkFile
+    wanted: Wanted
+    place: Path
+
+
+def plan_job(model: ModelFile, request: EngineRequest, target: Target) -> Job:
+    """Returns what is to be built; nothing is converted or built yet. Raises as ensure_engine."""
+    library = load_library(request.library)
+    oldest = minimum_sm(library.name, library.version)
+    if target.sm < oldest:
+        raise BackendUnavailable(
+            f"{target.title} is too old for {library.title}, which needs {sm_name(oldest)} or "
+            "newer; use --backend onnxruntime"
+        )
+    typing = typing_of(library, request)
+    source = network_file(model, request, typing)
+    wanted = wanted_for(
+        model, request, library=library, target=target, typing=typing, source=source
+    )
+    work = Work(request, typing, target, model.spec, str(model.path))
+    return Job(library, work, source, wanted, engine_path(model, request, library, target))
+
+
+@contextmanager
+def _target(request: EngineRequest, driver: Driver | None) -> Iterator[Target]:
+    """Gives the GPU to build for, its context current."""
+    if request.target is not None:
+        if not request.rtx:
+            raise ConfigError("only TensorRT-RTX builds for a GPU that is not here: rtx=True")
+        yield Target("", request.target)
+        return
+    own = driver is None
+    used = _open_first_gpu() if driver is None else driver
+    try:
+        with used.current():
+            yield Target(used.gpu.name, used.gpu.sm, used.gpu.driver_cuda)
+    finally:
+        if own:
+            used.close()
+
+
+def _open_first_gpu() -> Driver:
+    from edgeseg.cuda import open_driver
+
+    return open_driver()
+
+
+def _may_replace(job: Job, reason: str) -> None:
+    """Says why an engine is built again. Raises ModelError where that was forbidden."""
+    if not reason:
+        return
+    if not job.work.request.rebuild:
+        raise ModelError(
+            f"{job.place} {reason}; --no-rebuild refuses to replace it: leave that out, or run: "
+            f"edgeseg build --backend {job.library.name} --precision {job.wanted.precision}"
+        )
+    log.warning("%s %s: building it again", job.place.name, reason)
+
+
+def _build(job: Job, progress: Progress | None) -> tuple[Manifest, bytes]:
+    """Builds an engine; nothing but the timing cache is written."""
+    library, work = job.library, job.work
+    request, target = work.request, work.target
+    if request.dla is not None:
+        logger = make_logger(library.trt)
+        check_dla(library, open_builder(library, logger), request, target)
+    data = job.source.read()
+    timing = timing_cache_path(request, library, target)
+    earlier = timing.read_bytes() if timing.is_file() else b""
+    log.warning(
+        "building the %s engine of %s for %s with %s: this may take minutes, once",
+        request.precision,
+        job.wanted.model,
+        target.title,
+        library.title,
+    )
+    started = time.perf_counter()
+    plan = build_plan(library, data, work, timing_cache=earlier, progress=progress)
+    seconds = time.perf_counter() - started
+    log.info("built in %.1f s: %.1f MB", seconds, len(plan.data) / 1e6)
+    if plan.timing_cache:
+        write_whole(timing, plan.timing_cache)
+    manifest = Manifest(
+        wanted=job.wanted,
+        engine=job.place.name,
+        engine_sha256=hashlib.sha256(plan.data).hexdigest(),
+        onnx_sha256=hashlib.sha256(data).hexdigest(),
+        cuda="{}.{}".format(*target.driver_cuda) if any(target.driver_cuda) else "",
+        jetpack=jetpack_name(l4t_release()),
+        shapes={work.spec.input.name: list(work.spec.input.shape)},
+        flags=list(plan.flags),
+        timing_cache=timing.name if plan.timing_cache else "",
+        reused=plan.reused,
+        build_s=round(seconds, 2),
+        built_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        placement=_placement(library, plan.data) if request.dla is not None else {},
+    )
+    return manifest, plan.data
+
+
+def _placement(library: Library, data: bytes) -> dict[str, list[str]]:
+    """Returns the layers a new engine has on the DLA and on the GPU, and logs them."""
+    opened = open_engine(library, data)
+    if opened is None:
+        return {}
+    placement = read_placement(library, opened.engine)
+    opened.close()
+    log.warning("layers on %s", placement)
+    return {"dla": list(placement.dla), "gpu": list(placement.gpu)}

@@ -1,0 +1,55 @@
+"""Loading a built engine into TensorRT's runtime."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from edgeseg.engine.library import Library
+from edgeseg.engine.log import make_logger
+from edgeseg.engine.parse import clean
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class OpenEngine:
+    """An engine and what it needs alive. ``close`` lets go in the order TensorRT wants."""
+
+    library: Library
+    logger: Any = field(repr=False)
+    runtime: Any = field(repr=False)
+    engine: Any = field(repr=False)
+
+    def close(self) -> None:
+        """Frees the engine; contexts made from it must be gone. Idempotent."""
+        self.engine = None
+        self.runtime = None
+
+    @property
+    def last_error(self) -> str:
+        """What TensorRT last complained about, "" if it never did."""
+        return clean(self.logger.errors[-1]) if self.logger.errors else ""
+
+
+def open_engine(
+    library: Library, data: bytes, *, refused: Callable[[str], None] | None = None
+) -> OpenEngine | None:
+    """Loads an engine on the GPU whose context is current, None when TensorRT refuses it.
+
+    There must be a GPU: without a driver TensorRT 11 ends the process here. refused: gets
+    TensorRT's reason.
+    """
+    logger = make_logger(library.trt)
+    runtime = library.trt.Runtime(logger)
+    engine = runtime.deserialize_cuda_engine(data)
+    opened = OpenEngine(library, logger, runtime, engine)
+    if engine is not None:
+        return opened
+    reason = clean(logger.errors[0]) if logger.errors else "no reason given"
+    log.info("%s does not load the engine: %s", library.title, reason)
+    if refused is not None:
+        refused(reason)
+    return None
