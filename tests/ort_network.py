@@ -15,7 +15,7 @@ from edgeseg.spec import OutputSpec
 
 
 class OrtNetwork:
-    """Real results without a GPU; ``opened`` and ``closed`` count lanes."""
+    """Real results without a GPU. opened, closed: lanes so far. bound: addresses of each."""
 
     def __init__(self, model: ModelFile | str, *, capturable: bool = True) -> None:
         file = load_model(model) if isinstance(model, str) else model
@@ -27,6 +27,7 @@ class OrtNetwork:
         self.outputs: tuple[OutputSpec, ...] = file.spec.outputs
         self.capturable = capturable
         self.opened = self.closed = 0
+        self.bound: list[Mapping[str, int]] = []
         self.gone = False
         backend.close()
 
@@ -53,6 +54,7 @@ class OrtLane:
 
     def bind(self, addresses: Mapping[str, int]) -> None:
         info = self._network.info
+        self._network.bound.append(addresses)
         self._binding.clear_binding_inputs()
         self._binding.clear_binding_outputs()
         for tensor in info.inputs:

@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,7 +15,8 @@ from edgeseg.cuda.driver import Driver
 from edgeseg.cuda.kernels import Kernels
 from edgeseg.cuda.lanes import Lane, check_tensor
 from edgeseg.cuda.telling import TellOnce
-from edgeseg.errors import BackendUnavailable
+from edgeseg.errors import BackendUnavailable, SpecMismatch
+from edgeseg.model_file import mismatches
 from edgeseg.protocols import BackendInfo, DeviceNetwork, Tensor
 from edgeseg.spec import ModelSpec
 from edgeseg.types import Frame, Geometry
@@ -32,7 +34,7 @@ class GpuBackend:
     def __init__(
         self, spec: ModelSpec, network: DeviceNetwork, driver: Driver, *, lanes: int = 1
     ) -> None:
-        """Raises ModelError where the network does not fit the recipe or memory runs out."""
+        """Raises SpecMismatch for another recipe's network, ModelError when memory runs out."""
         self._spec = spec
         self._network = network
         self._driver = driver
@@ -41,6 +43,7 @@ class GpuBackend:
             undo.callback(driver.close)
             with driver.current(), ExitStack() as inside:
                 inside.callback(network.close)
+                _check(network.info, spec)
                 kernels, tell, opened = Kernels(driver), TellOnce(log), []
                 for _ in range(max(lanes, 1)):
                     opened.append(Lane(driver, network, spec, kernels, tell))
@@ -82,6 +85,15 @@ class GpuBackend:
             atexit.unregister(self.close)
             with self._undo, self._driver.current():
                 self._inside.close()
+
+
+def _check(info: BackendInfo, spec: ModelSpec) -> None:
+    """Raises SpecMismatch where a network is not what the recipe says; its input may be float16."""
+    inputs = [replace(i, dtype="float32") if i.dtype == "float16" else i for i in info.inputs]
+    found = mismatches(spec, inputs, info.outputs)
+    if found:
+        where = info.file or spec.name
+        raise SpecMismatch(f"{where}: recipe and network differ: {'; '.join(found)}")
 
 
 class _Pool:

@@ -6,6 +6,7 @@ import ctypes
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -176,9 +177,6 @@ class CudaPythonDriver:
 def _bindings() -> Any:
     """Returns the driver module; before 12.6 it had another name."""
     try:
-        from cuda.bindings import driver
+        return import_module("cuda.bindings.driver")
     except ModuleNotFoundError:
-        from cuda import cuda
-
-        return cuda
-    return driver
+        return import_module("cuda.cuda")

@@ -8,6 +8,7 @@ from edgeseg.cuda.driver import Driver
 from edgeseg.cuda.kernels import Kernels
 from edgeseg.cuda.memory import Memory
 from edgeseg.cuda.recipes import INPUT_RECIPE, frame_bytes, input_recipe
+from edgeseg.cuda.tensors import byte_count
 from edgeseg.ops.image import fit
 from edgeseg.protocols import TensorInfo
 from edgeseg.spec import InputSpec
@@ -29,7 +30,7 @@ class FrameInput:
         self._frames = Memory(driver)
         self._recipe = self._memory.device(INPUT_RECIPE.itemsize)
         self._told = self._memory.pinned((1,), INPUT_RECIPE)
-        self.tensor = self._memory.device(int(np.prod(spec.shape)) * np.dtype(info.dtype).itemsize)
+        self.tensor = self._memory.device(byte_count(info))
         """Address of the network's input."""
         self._capacity = 0
         self._size: Size | None = None

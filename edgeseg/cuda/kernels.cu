@@ -8,8 +8,8 @@
 typedef unsigned char byte;
 
 struct Axis {
-    int size, level, box;  // pixels, after halvings, pixels per halved one
-    float ratio;           // halved pixels per pixel made
+    int size, level, box;  // pixels, boxes, pixels per box
+    float ratio;           // boxes per pixel made
 };
 struct Plane {
     int offset, stride;
@@ -46,18 +46,13 @@ static __device__ unsigned short to_half(float value) {
 
 static __device__ bool is_number(float value) { return value - value == 0.0f; }
 
-static __device__ int at_most(int value, int last) { return value < last ? value : last; }
-
-static __device__ int clamp(int value, int last) { return value < 0 ? 0 : at_most(value, last); }
-
-static __device__ int box_start(const Axis& axis, int number) {
-    int middle = (2 * number + 1) * axis.size;
-    return at_most((middle - (axis.box - 1) * axis.level) / (2 * axis.level), axis.size - axis.box);
+static __device__ int clamp(int value, int last) {
+    return value < 0 ? 0 : value > last ? last : value;
 }
 
 static __device__ float box_sum(const byte* pixels, const Plane& plane, int column, int row) {
-    const byte* corner = pixels + (long long)box_start(plane.y, row) * plane.stride;
-    corner += box_start(plane.x, column);
+    const byte* corner = pixels + (long long)(row * plane.y.box) * plane.stride;
+    corner += column * plane.x.box;
     int sum = 0;
     for (int y = 0; y < plane.y.box; ++y)
         for (int x = 0; x < plane.x.box; ++x) sum += corner[(long long)y * plane.stride + x];

@@ -11,8 +11,9 @@ from edgeseg.cuda.driver import Driver
 from edgeseg.cuda.frames import FrameInput
 from edgeseg.cuda.kernels import Kernels
 from edgeseg.cuda.memory import Memory
-from edgeseg.cuda.results import fixed_shape, results_for
+from edgeseg.cuda.results import results_for
 from edgeseg.cuda.telling import TellOnce
+from edgeseg.cuda.tensors import byte_count, fixed_shape
 from edgeseg.errors import EdgesegError, ModelError
 from edgeseg.protocols import DeviceNetwork, Tensor, TensorInfo
 from edgeseg.spec import ModelSpec
@@ -35,10 +36,10 @@ class Lane:
         kernels: Kernels,
         tell: TellOnce,
     ) -> None:
-        """Raises ModelError where tensors do not fit the recipe or memory runs out."""
+        """The recipe must describe the network. Raises ModelError for free sides, full memory."""
         self._driver = driver
         self._tell = tell
-        self._input = _only_input(network.info.inputs, spec)
+        self._input = network.info.inputs[0]
         self._outputs = {info.name: info for info in network.info.outputs}
         self._wanted = [output.name for output in spec.outputs]
         self._graph: int | None = None
@@ -49,7 +50,7 @@ class Lane:
             memory = Memory(driver)
             undo.callback(memory.close)
             self._addresses = {
-                name: memory.device(_bytes(info)) for name, info in self._outputs.items()
+                name: memory.device(byte_count(info)) for name, info in self._outputs.items()
             }
             self._results = results_for(
                 driver, kernels, spec, network.info.outputs, self._addresses, tell
@@ -134,22 +135,6 @@ class Lane:
         """Frees everything, the network's lane first; the context must be current."""
         self._drop_graph()
         self._undo.close()
-
-
-def _only_input(inputs: tuple[TensorInfo, ...], spec: ModelSpec) -> TensorInfo:
-    """Returns the input the recipe describes. Raises ModelError where there are others."""
-    if len(inputs) != 1 or inputs[0].name != spec.input.name:
-        names = ", ".join(repr(info.name) for info in inputs)
-        raise ModelError(f"the network takes {names}, the card describes {spec.input.name!r} only")
-    info = inputs[0]
-    if fixed_shape(info) != spec.input.shape:
-        want, got = ("x".join(map(str, sides)) for sides in (spec.input.shape, info.shape))
-        raise ModelError(f"input {info.name!r} is {got} in the network, {want} in the card")
-    return info
-
-
-def _bytes(info: TensorInfo) -> int:
-    return int(np.prod(fixed_shape(info))) * np.dtype(info.dtype).itemsize
 
 
 def check_tensor(inputs: Mapping[str, Tensor], spec: ModelSpec) -> Tensor:

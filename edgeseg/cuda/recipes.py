@@ -20,7 +20,7 @@ KINDS = {"uint8": 0, "float16": 1, "float32": 2}
 ACTIVATIONS: dict[Activation, int] = {"none": 0, "sigmoid": 1, "softmax": 2}
 
 AXIS = np.dtype([("size", "i4"), ("level", "i4"), ("box", "i4"), ("ratio", "f4")])
-"""Length of a plane's axis, after halvings, pixels per halved one, halved ones per pixel made."""
+"""Length of a plane's axis, in boxes, pixels per box, and boxes per pixel made."""
 PLANE = np.dtype([("offset", "i4"), ("stride", "i4"), ("x", AXIS), ("y", AXIS)])
 """Where a plane lies in the frame's buffer, in bytes, and how it is resized."""
 INPUT_RECIPE = np.dtype(
@@ -89,26 +89,21 @@ def _axis(size: int, target: int, ratio: int) -> tuple[int, int, int, float]:
     level, box = size, 1
     while level >= ratio * target:
         level, box = level // 2, box * 2
-    return size, level, box, level / target
+    return size, level, box, size / (box * target)
 
 
 def score_recipe(spec: OutputSpec, output: TensorInfo) -> np.void:
     """Returns a SCORE_RECIPE for a network's output as it lies in memory.
 
-    Raises ModelError for a shape, element type or channel that does not fit.
+    Raises ModelError for a shape or element type no kernel reads.
     """
     recipe = np.zeros((), SCORE_RECIPE)
     height, width, channels = picture_shape(spec, output)
-    channel = spec.channel or 0
-    if channel >= channels:
-        raise ModelError(
-            f"output {spec.name!r} has {channels} channel(s), the card wants channel {channel}"
-        )
     planar = spec.layout == "nchw" or len(output.shape) == 3
     recipe["pixels"], recipe["channels"] = height * width, channels
     recipe["pixel_stride"] = 1 if planar else channels
     recipe["channel_stride"] = height * width if planar else 1
-    recipe["kind"], recipe["channel"] = _kind(spec.name, output.dtype), channel
+    recipe["kind"], recipe["channel"] = _kind(spec.name, output.dtype), spec.channel or 0
     recipe["activation"] = ACTIVATIONS[spec.activation]
     return _scalar(recipe)
 

@@ -13,6 +13,7 @@ from edgeseg.cuda.kernels import Kernels
 from edgeseg.cuda.memory import Memory
 from edgeseg.cuda.recipes import SCORE_RECIPE, picture_shape, score_recipe
 from edgeseg.cuda.telling import TellOnce
+from edgeseg.cuda.tensors import fixed_shape
 from edgeseg.errors import ModelError
 from edgeseg.protocols import Tensor, TensorInfo
 from edgeseg.spec import ModelSpec
@@ -67,12 +68,7 @@ class Decision:
         self._scores = addresses[self._name]
         info = next(info for info in infos if info.name == self._name)
         recipe = score_recipe(spec.outputs[0], info)
-        height, width, channels = picture_shape(spec.outputs[0], info)
-        if self._labels and channels != len(spec.classes):
-            raise ModelError(
-                f"output {self._name!r} gives {channels} classes in layout "
-                f"{spec.outputs[0].layout}, the card names {len(spec.classes)}"
-            )
+        height, width, _ = picture_shape(spec.outputs[0], info)
         self._shape = (1, height, width) if self._labels else (1, 1, height, width)
         self._pixels = height * width
         self._memory = Memory(driver)
@@ -159,15 +155,3 @@ class Downloads:
     def close(self) -> None:
         """Frees its memory."""
         self._memory.close()
-
-
-def fixed_shape(info: TensorInfo) -> tuple[int, ...]:
-    """Returns a tensor's shape. Raises ModelError where a side is free."""
-    shape = tuple(side for side in info.shape if side is not None)
-    if len(shape) != len(info.shape):
-        sides = "x".join("?" if side is None else str(side) for side in info.shape)
-        raise ModelError(
-            f"tensor {info.name!r} has shape {sides}; a GPU needs every side fixed: export the "
-            "model with a fixed input size"
-        )
-    return shape

@@ -56,18 +56,14 @@ def _resized(picture: U8, plane: np.void, columns: I32, rows: I32) -> F32:
 
 
 def _box_sums(lines: I32, axis: np.void) -> I32:
-    """Returns [n, level] sums over a box around the middle of each halved pixel."""
-    size, level, box = (int(axis[name]) for name in ("size", "level", "box"))
-    middle = (2 * np.arange(level) + 1) * size
-    starts = np.minimum((middle - (box - 1) * level) // (2 * level), size - box)
-    sums = lines[:, starts]
-    for step in range(1, box):
-        sums = sums + lines[:, starts + step]
+    """Returns [n, level] sums over boxes of pixels; a last box that is not full is left out."""
+    level, box = int(axis["level"]), int(axis["box"])
+    sums: I32 = lines[:, : level * box].reshape(len(lines), level, box).sum(axis=2, dtype=np.int32)
     return sums
 
 
 def _taps(places: I32, axis: np.void) -> tuple[I32, I32, F32]:
-    """Returns the two halved pixels each place lies between, and its distance from the first."""
+    """Returns the two boxes each place lies between, and its distance from the first."""
     at = (places.astype(np.float32) + np.float32(0.5)) * axis["ratio"] - np.float32(0.5)
     first = np.floor(at)
     number, last = first.astype(np.int32), int(axis["level"]) - 1
