@@ -15,7 +15,7 @@ from edgeseg.cuda.results import results_for
 from edgeseg.cuda.telling import TellOnce
 from edgeseg.cuda.tensors import byte_count, fixed_shape
 from edgeseg.errors import EdgesegError, ModelError
-from edgeseg.protocols import DeviceNetwork, Tensor, TensorInfo
+from edgeseg.protocols import DeviceNetwork, Tensor
 from edgeseg.spec import ModelSpec
 from edgeseg.types import Frame, Geometry
 
