@@ -159,10 +159,10 @@ def open_ort_cuda(model: ModelFile, options: BackendOptions) -> Backend:
     driver = open_driver(kind=options.cuda, gpu=options.gpu)
     try:
         network = OrtNetwork(file, gpu=options.gpu)
-        return GpuBackend(file.spec, network, driver, lanes=options.workers)
     except BaseException:
         driver.close()
         raise
+    return GpuBackend(file.spec, network, driver, lanes=options.workers)
 
 
 def cuda_options(*, gpu: int, stream: int, fp16: bool) -> dict[str, str]:
