@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import get_args
 
@@ -104,3 +106,13 @@ def test_open_backend_names_what_it_knows(model: ModelFile) -> None:
 
 def test_the_configuration_knows_every_backend() -> None:
     assert ("auto", *BACKENDS) == get_args(BackendName)
+
+
+def test_runtimes_are_loaded_when_a_model_is_opened() -> None:
+    code = (
+        "import sys, edgeseg.backends, edgeseg.assemble, edgeseg.backends.openvino_trial;"
+        "heavy = {'onnxruntime', 'openvino', 'tensorrt', 'onnx', 'pycuda'} & set(sys.modules);"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
