@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 CGROUPS = Path("/sys/fs/cgroup")
-PACKAGES = ("numpy", "opencv-python", "onnxruntime", "av")
+PACKAGES = ("numpy", "opencv-python", "onnxruntime", "openvino", "tensorrt", "av")
 
 _OPENCV_BUILDS = (
     "opencv-python",
