@@ -46,6 +46,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 INT8 = ("-m", "net.onnx", "--precision", "int8")
 FP16 = ("-m", "net.onnx", "--precision", "fp16")
+SEEN = (*INT8, "--calibration", "people")
 WRONG = {
     ("-m", "net.onnx"): "Missing option '--precision'",
     (*INT8, "--precision", "int9"): "--precision int9: expected one of fp32, fp16, int8; did you",
@@ -63,17 +64,17 @@ WRONG = {
     (*INT8, "--search-split", "train"): "--search-split: needs labelled pictures",
     (*FP16, "--keep-float", "Conv_1"): "--keep-float: is for --precision int8, not fp16",
     (*INT8, "-o", "out.bin"): "-o out.bin: expected a file name ending in .onnx",
-    (*INT8, "-o", "there.onnx"): "-o there.onnx: exists; pass --overwrite to replace it",
-    (*INT8, "-o", "no/out.onnx"): "no folder no; create it first",
-    (*INT8, "-o", "net.onnx", "--overwrite"): "is the FP32 model itself",
+    (*SEEN, "-o", "there.onnx"): "-o there.onnx: exists; pass --overwrite to replace it",
+    (*SEEN, "-o", "no/out.onnx"): "no folder no; create it first",
+    (*SEEN, "-o", "net.onnx", "--overwrite"): "is the FP32 model itself",
     (*INT8, "-o", "a.onnx", "--backend", "tensorrt"): "is not one ONNX file; leave -o out",
     (*INT8, "--json", "no/r.json"): "no folder no; create it first",
-    (*INT8, "--data", "nowhere"): "nowhere: no such folder",
-    (*INT8, "--data", "empty"): "empty",
-    (*INT8, "--data", "people", "--split", "val"): "no split 'val'",
-    (*INT8, "--clip", "people"): "people: a folder; flicker needs the consecutive frames",
-    (*INT8, "--clip", "no.mp4"): "no.mp4: no such file",
-    ("-m", "scenes.onnx", "--precision", "int8", "--data", "people"): "person masks (0, 1, 255)",
+    (*SEEN, "--data", "nowhere"): "nowhere: no such folder",
+    (*SEEN, "--data", "empty"): "empty",
+    (*SEEN, "--data", "people", "--split", "val"): "no split 'val'",
+    (*SEEN, "--clip", "people"): "people: a folder; flicker needs the consecutive frames",
+    (*SEEN, "--clip", "no.mp4"): "no.mp4: no such file",
+    (*SEEN, "-m", "scenes.onnx", "--data", "people"): "person masks (0, 1, 255)",
     ("-m", "small.onnx", "--precision", "int8"): "small.onnx: is INT8 already; name the FP32 model",
     ("-m", "portrat", "--precision", "int8"): "unknown model 'portrat'; did you mean 'portrait'?",
     INT8: "--precision int8: needs pictures like those the model is for",
