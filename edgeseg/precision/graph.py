@@ -1,21 +1,129 @@
-"""FP32 graphs ready to be converted: weights as plain float32 initialisers, constants folded."""
+"""FP32 graphs ready to be converted: weights as plain float32 initialisers, constants folded.
+
+Shipped files keep large weights in float16 with a Cast each, exporters leave Constant nodes and
+shape arithmetic, foreign files batch normalisations. ONNX Runtime's basic optimisation folds all
+of these; what remains is the network's operators under the names they had.
+"""
 
 from __future__ import annotations
 
-import onnx
+import tempfile
+from pathlib import Path
 
-from edgeseg.model_file import ModelFile
-from edgeseg.spec import ModelSpec
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+
+from edgeseg.errors import ModelError
+from edgeseg.model_file import ModelFile, without_initialiser_inputs
+from edgeseg.precision.network import Network, attribute
+from edgeseg.precision.session import open_session
+from edgeseg.spec import ModelSpec, one_line
+
+OPSET = 13
+"""The least opset a file is brought to: QuantizeLinear has an axis from here on."""
 
 
 def fp32_graph(model: ModelFile) -> onnx.ModelProto:
     """Returns a model's graph with what is constant in it folded; inputs and outputs unchanged.
 
-    Raises ModelError when the file is no FP32 ONNX model.
+    Every node has a unique name, the same each time; shapes are known and of one picture. The
+    metadata is empty.
+
+    Raises ModelError when the file is no FP32 model or has operators that are not ONNX's own.
     """
-    raise NotImplementedError
+    where = str(model.path)
+    if model.spec.precision != "fp32":
+        raise ModelError(f"{where}: has precision {model.spec.precision}, expected an fp32 model")
+    graph = onnx.load_from_string(without_initialiser_inputs(model.data, where=where))
+    _fix_input_shape(graph, model.spec)
+    graph = _optimised(_modern(graph, where), where)
+    _drop_foreign_domains(graph, where)
+    _name_nodes(graph)
+    _pool_by_name(graph)
+    del graph.metadata_props[:]
+    del graph.graph.value_info[:]
+    return onnx.shape_inference.infer_shapes(graph, data_prop=True)
 
 
-def with_recipe(model: onnx.ModelProto, spec: ModelSpec) -> bytes:
-    """Returns the file: the graph with this recipe, and no other, in its metadata."""
-    raise NotImplementedError
+def _fix_input_shape(model: onnx.ModelProto, spec: ModelSpec) -> None:
+    """Gives free axes of the picture the sizes of the recipe."""
+    for info in model.graph.input:
+        if info.name != spec.input.name:
+            continue
+        for dim, side in zip(info.type.tensor_type.shape.dim, spec.input.shape, strict=False):
+            dim.dim_value = side
+
+
+def _modern(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
+    """Returns the model in an opset that can say what a quantised one needs."""
+    opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 0)
+    if opset >= OPSET:
+        return model
+    return in_opset(model, OPSET, where)
+
+
+def in_opset(model: onnx.ModelProto, opset: int, where: str) -> onnx.ModelProto:
+    """Returns the model in another opset. Raises ModelError where onnx cannot convert it."""
+    try:
+        return onnx.version_converter.convert_version(model, opset)
+    except (RuntimeError, onnx.checker.ValidationError) as error:
+        raise ModelError(
+            f"{where}: cannot be brought to opset {opset}: {one_line(error)}; "
+            f"export it again with opset {opset} or later"
+        ) from error
+
+
+def _optimised(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "optimised.onnx"
+        open_session(model.SerializeToString(), where, basic_to=path)
+        return onnx.load(path)
+
+
+def _drop_foreign_domains(model: onnx.ModelProto, where: str) -> None:
+    foreign = sorted({n.op_type for n in model.graph.node if n.domain not in ("", "ai.onnx")})
+    if foreign:
+        raise ModelError(
+            f"{where}: has operators outside ONNX ({', '.join(foreign)}); "
+            "only plain ONNX networks can be converted"
+        )
+    own = [entry for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
+    del model.opset_import[:]
+    model.opset_import.extend(own)
+
+
+def _name_nodes(model: onnx.ModelProto) -> None:
+    """Gives nodes without a name, or with another's, one made of what they compute."""
+    taken: set[str] = set()
+    for node in model.graph.node:
+        wanted = node.name or f"{node.op_type}:{node.output[0]}"
+        name, number = wanted, 1
+        while name in taken:
+            number += 1
+            name = f"{wanted}_{number}"
+        node.name = name
+        taken.add(name)
+
+
+def _pool_by_name(model: onnx.ModelProto) -> None:
+    """Writes a mean over height and width as the pooling it is: runtimes have an INT8 kernel."""
+    network = Network(model)
+    for node in network.nodes:
+        if node.op_type != "ReduceMean" or not attribute(node, "keepdims", 1):
+            continue
+        axes = attribute(node, "axes", None)
+        if axes is None and len(node.input) > 1:
+            axes = network.constants.get(node.input[1], np.empty(0)).tolist()
+        if sorted(axes or ()) not in ([2, 3], [-2, -1]) or not _is_picture(model, node.input[0]):
+            continue
+        node.CopyFrom(
+            helper.make_node("GlobalAveragePool", [node.input[0]], [node.output[0]], name=node.name)
+        )
+
+
+def _is_picture(model: onnx.ModelProto, tensor: str) -> bool:
+    """Whether a tensor is float32 of four axes."""
+    inferred = Network(onnx.shape_inference.infer_shapes(model))
+    shape = inferred.shape(tensor)
+    return inferred.dtype(tensor) == TensorProto.FLOAT and shape is not None and len(shape) == 4
