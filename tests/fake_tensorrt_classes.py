@@ -175,7 +175,8 @@ class INetworkDefinition:
     def get_layer(self, index: int) -> Any:
         assert self._model is not None
         node = self._model.graph.node[index]
-        return new(self._world, "ILayer", name=node.name, op=node.op_type)
+        name = node.name or f"{node.op_type}_{index}"
+        return new(self._world, "ILayer", name=name, op=node.op_type)
 
 
 class ITensor:

@@ -93,5 +93,5 @@ def _quantised(
         return "Assertion failed: shiftIsAllZeros(zeroPoint): only symmetric quantization"
     half = kinds.get(node.input[1]) == TensorProto.FLOAT16
     if half and (opset < 19 or not half_scales):
-        return "Assertion failed: scale of type Half: must be Float before opset 19"
+        return "Assertion failed: scale of type float16: must be Float before opset 19"
     return ""

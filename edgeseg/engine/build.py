@@ -22,7 +22,7 @@ from edgeseg.engine.cache import (
     timing_cache_path,
     write_whole,
 )
-from edgeseg.engine.dla import check_dla, read_placement
+from edgeseg.engine.dla import check_core, check_precision, read_placement
 from edgeseg.engine.library import Library, load_library
 from edgeseg.engine.log import make_logger
 from edgeseg.engine.manifest import Manifest, Wanted, wanted_for
@@ -89,6 +89,7 @@ class Job:
 
 def plan_job(model: ModelFile, request: EngineRequest, target: Target) -> Job:
     """Returns what is to be built; nothing is converted or built yet. Raises as ensure_engine."""
+    check_precision(request)
     library = load_library(request.library)
     oldest = minimum_sm(library.name, library.version)
     if target.sm < oldest:
@@ -146,8 +147,8 @@ def _build(job: Job, progress: Progress | None) -> tuple[Manifest, bytes]:
     library, work = job.library, job.work
     request, target = work.request, work.target
     if request.dla is not None:
-        logger = make_logger(library.trt)
-        check_dla(library, open_builder(library, logger), request, target)
+        builder = open_builder(library, make_logger(library.trt))
+        check_core(library, builder, request.dla, target)
     data = job.source.read()
     timing = timing_cache_path(request, library, target)
     earlier = timing.read_bytes() if timing.is_file() else b""
@@ -163,7 +164,10 @@ def _build(job: Job, progress: Progress | None) -> tuple[Manifest, bytes]:
     seconds = time.perf_counter() - started
     log.info("built in %.1f s: %.1f MB", seconds, len(plan.data) / 1e6)
     if plan.timing_cache:
-        write_whole(timing, plan.timing_cache)
+        try:
+            write_whole(timing, plan.timing_cache)
+        except ConfigError as error:  # the engine matters, not how soon the next one is built
+            log.info("timings not kept: %s", error)
     manifest = Manifest(
         wanted=job.wanted,
         engine=job.place.name,

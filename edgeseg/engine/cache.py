@@ -183,4 +183,6 @@ def _try_lock(handle: int) -> bool:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:  # some network folders have no locks; a rename still is whole
+        log.info("no locks in this folder: %s", error)
     return True

@@ -31,13 +31,17 @@ class Placement:
         )
 
 
-def check_dla(library: Library, builder: Any, request: EngineRequest, target: Target) -> None:
-    """Raises ConfigError or BackendUnavailable when ``request.dla`` cannot be had here."""
-    core = request.dla
-    if core is None:
-        return
-    if request.precision != "fp16":
+def check_precision(request: EngineRequest) -> None:
+    """Raises ConfigError for a precision a DLA does not have.
+
+    It has INT8 by implicit quantisation only, which takes no Q/DQ file and which TensorRT 11 lost.
+    """
+    if request.dla is not None and request.precision != "fp16":
         raise ConfigError(f"a DLA computes in FP16 only, not {request.precision}: --precision fp16")
+
+
+def check_core(library: Library, builder: Any, core: int, target: Target) -> None:
+    """Raises BackendUnavailable where there is no DLA, ConfigError where it has no such core."""
     cores = int(builder.num_DLA_cores)
     if cores == 0:
         why = (

@@ -19,7 +19,7 @@ SCHEMA = 1
 class Wanted:
     """What an engine must have been built from and for, to be taken.
 
-    variant, origin: the ONNX file (NetworkFile). sm: "sm_87". options: workspace in bytes, level.
+    variant, origin: the ONNX file (NetworkFile). sm: "sm_87". options: workspace_mib, level.
     """
 
     model: str
@@ -75,8 +75,8 @@ class Manifest:
             raise ValueError("not an engine manifest of this edgeseg")
         own = {entry.name for entry in fields(Manifest)} - {"wanted"}
         known = {entry.name for entry in fields(Wanted)}
-        if set(loaded) != own | known:
-            raise ValueError(f"keys differ: {', '.join(sorted(set(loaded) ^ (own | known)))}")
+        if set(loaded) != own | known or not isinstance(loaded["options"], dict):
+            raise ValueError("other keys than a manifest has")
         wanted = Wanted(**{key: loaded[key] for key in known})
         return Manifest(wanted=wanted, **{key: loaded[key] for key in own})
 
@@ -103,7 +103,7 @@ def wanted_for(
         precision=request.precision,
         typing=typing,
         dla=request.dla,
-        options={"workspace": request.workspace, "level": request.level},
+        options={"workspace_mib": request.workspace >> 20, "level": request.level},
     )
 
 
