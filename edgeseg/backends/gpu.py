@@ -51,7 +51,7 @@ class GpuBackend:
                 self._inside = inside.pop_all()
             self._undo = undo.pop_all()
         self._lanes = _Pool(opened)
-        atexit.register(self.close)  # pycuda aborts the process where a context is left behind
+        atexit.register(self.close)  # before the driver's own, which would leave the network behind
 
     @property
     def info(self) -> BackendInfo:

@@ -6,6 +6,7 @@ here until they are freed on purpose. It has no CUDA graphs; ``graphs`` has.
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import threading
 from collections.abc import Iterator, Sequence
@@ -48,6 +49,7 @@ class PycudaDriver:
         with self._saying("opening the GPU"):
             cuda.init()
             self._context: Any = cuda.Device(gpu.index).retain_primary_context()
+        atexit.register(self.close)  # pycuda complains of a context that is left, or aborts
 
     @contextmanager
     def _saying(self, doing: str) -> Iterator[None]:
@@ -174,6 +176,7 @@ class PycudaDriver:
         if self._closed:
             return
         self._closed = True
+        atexit.unregister(self.close)
         with self._saying("letting go"), _held(self.gpu.index) as library:
             self._context.push()
             self._graphs.close()

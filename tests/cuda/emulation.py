@@ -60,7 +60,7 @@ def stub_folder() -> Path:
     missing = folder / "missing.c"
     missing.write_text("".join(f"int {name}(void) {{ return 801; }}\n" for name in _unknown()))
     command = [compiler("gcc"), "-O1", "-shared", "-fPIC", "-Wall", "-Werror"]
-    command += ["-Wl,-soname,libcuda.so.1", f"-Wl,-rpath,{folder}"]
+    command += ["-Wl,-soname,libcuda.so.1", "-Wl,--no-as-needed", f"-Wl,-rpath,{folder}"]
     command += [str(HERE / "stub_libcuda.c"), str(missing), str(kernels), "-lpthread"]
     subprocess.run([*command, "-o", str(folder / "libcuda.so.1")], check=True)
     return folder
@@ -100,6 +100,12 @@ def stub_counts() -> dict[str, int]:
     counts = (ctypes.c_int * len(COUNTS))()
     ctypes.CDLL("libcuda.so.1").stub_counts(counts)
     return dict(zip(COUNTS, counts, strict=True))
+
+
+def stub_forgive() -> int:
+    """Forgets the wrong calls so far and returns how many there were."""
+    forgiven: int = ctypes.CDLL("libcuda.so.1").stub_forgive()
+    return forgiven
 
 
 def emulate(

@@ -18,7 +18,7 @@ from edgeseg.segment.activation import class_probability
 from edgeseg.spec import OutputSpec
 from edgeseg.types import ColorSpace, Frame, Size
 
-COLORS = [ColorSpace(m, f) for m in ("bt601", "bt709") for f in (False, True)]  # type: ignore[arg-type]
+COLORS = [ColorSpace(m, f) for m in ("bt601", "bt709") for f in (False, True)]
 LARGEST, MEAN = 5, 0.3
 """Levels by which the GPU's input may differ from the processor's on drawn scenes."""
 
@@ -78,7 +78,7 @@ def test_layout_and_normalisation(layout: str, dtype: str) -> None:
     ours = i420_to_input(packed(frame.planes), recipe_for(frame.size, spec, frame.color, dtype))
     assert ours.dtype == np.dtype(dtype)
     assert ours.shape == theirs.shape[1:]
-    levels = np.abs(ours.astype(np.float64) - theirs[0]) * 57
+    levels = np.abs(ours.astype(np.float64) - theirs[0].astype(np.float64)) * 57
     assert levels.max() <= LARGEST + 0.2
     assert levels.mean() <= MEAN
 
