@@ -1,8 +1,8 @@
-"""A DeviceNetwork that runs ONNX Runtime on the CPU, bound to a FakeDriver's addresses."""
+"""A DeviceNetwork that runs ONNX Runtime on the CPU, bound to addresses that are host memory."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import onnxruntime
@@ -17,7 +17,14 @@ from edgeseg.spec import OutputSpec
 class OrtNetwork:
     """Real results without a GPU. opened, closed: lanes so far. bound: addresses of each."""
 
-    def __init__(self, model: ModelFile | str, *, capturable: bool = True) -> None:
+    def __init__(
+        self,
+        model: ModelFile | str,
+        *,
+        capturable: bool = True,
+        put_on: Callable[[int, Callable[[], None]], None] = put,
+    ) -> None:
+        """put_on: puts a call on a stream of whatever stands for the GPU."""
         file = load_model(model) if isinstance(model, str) else model
         backend = OrtBackend(file)
         self.info: BackendInfo = backend.info
@@ -26,6 +33,7 @@ class OrtNetwork:
         )
         self.outputs: tuple[OutputSpec, ...] = file.spec.outputs
         self.capturable = capturable
+        self.put_on = put_on
         self.opened = self.closed = 0
         self.bound: list[Mapping[str, int]] = []
         self.gone = False
@@ -68,7 +76,9 @@ class OrtLane:
 
     def enqueue(self, stream: int) -> None:
         assert stream == self._stream, "a lane runs on its own stream"
-        put(stream, lambda: self._network.session.run_with_iobinding(self._binding))
+        self._network.put_on(
+            stream, lambda: self._network.session.run_with_iobinding(self._binding)
+        )
 
     def close(self) -> None:
         assert not self._network.gone, "a lane was closed after its network"

@@ -15,15 +15,22 @@ from typing import Any
 
 import numpy as np
 import pytest
-from emulation import stub_counts, stub_forgive
-from pictures import input_spec, noise, packed, recipe_for
+from emulation import put_on_stub, stub_counts, stub_forgive
+from ort_network import OrtNetwork
+from pictures import drawn, input_spec, noise, packed, recipe_for
 from test_twins import described, random_scores
 
+from edgeseg.backends import OrtBackend
+from edgeseg.backends.gpu import GpuBackend
 from edgeseg.cuda import Driver, open_driver
 from edgeseg.cuda.kernels import Kernels
 from edgeseg.cuda.recipes import INPUT_RECIPE, SCORE_RECIPE
 from edgeseg.cuda.twins import i420_to_input, person_to_bytes, scores_to_labels
 from edgeseg.errors import BackendUnavailable, ModelError
+from edgeseg.meter import Meter
+from edgeseg.model_file import load_model
+from edgeseg.ops.labels import label_map
+from edgeseg.segment import NetworkSegmenter
 from edgeseg.types import Size
 
 KIND: Any = os.environ["EDGESEG_TEST_CUDA"]
@@ -260,6 +267,32 @@ def down(driver: Driver, address: int, like: Any) -> Any:
     driver.download(found, address, stream)
     driver.synchronize(stream)
     return found
+
+
+@pytest.mark.skipif(not STUB, reason="the network stands for one on a GPU: it reads host memory")
+def test_frames_through_a_network_give_the_processors_mask() -> None:
+    file, frame = load_model("portrait"), drawn("portrait", Size(640, 360))
+    network = OrtNetwork(file, put_on=put_on_stub)
+    gpu = NetworkSegmenter(file.spec, GpuBackend(file.spec, network, open_driver(KIND), lanes=2))
+    cpu = NetworkSegmenter(file.spec, OrtBackend(file))
+    expected = label_map(cpu.segment(frame, Meter()))
+    found: list[Any] = []
+
+    def work() -> None:
+        found.extend(label_map(gpu.segment(frame, Meter())) for _ in range(3))  # the third: a graph
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 9
+    assert all(np.array_equal(mask, found[0]) for mask in found)
+    assert (found[0] == expected).mean() >= 0.995
+    assert 0.05 < expected.mean() < 0.95
+    assert stub_counts()["runnable graphs"] >= 1
+    gpu.close()
+    nothing_left()
 
 
 def test_a_kernel_that_is_not_there(driver: Driver) -> None:

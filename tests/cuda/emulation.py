@@ -6,7 +6,7 @@ import ctypes
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -106,6 +106,17 @@ def stub_forgive() -> int:
     """Forgets the wrong calls so far and returns how many there were."""
     forgiven: int = ctypes.CDLL("libcuda.so.1").stub_forgive()
     return forgiven
+
+
+_kept: list[object] = []
+
+
+def put_on_stub(stream: int, work: Callable[[], None]) -> None:
+    """Puts a Python call on a stream of the stub, where a graph records it."""
+    call = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(lambda _: work())
+    _kept.append(call)  # a graph may replay it
+    library = ctypes.CDLL("libcuda.so.1")
+    assert library.cuLaunchHostFunc(ctypes.c_void_p(stream), call, None) == 0
 
 
 def emulate(

@@ -15,6 +15,7 @@ from edgeseg.cuda import gpus
 
 PACKAGES = {"pycuda": "pycuda", "cuda-python": "cuda"}
 HERE = Path(__file__).parent
+PATH = os.pathsep.join(map(str, (HERE, HERE.parent, HERE.parent.parent)))
 
 
 def run_suite(kind: str, environment: dict[str, str]) -> None:
@@ -22,7 +23,7 @@ def run_suite(kind: str, environment: dict[str, str]) -> None:
     if find_spec(package) is None or (package == "cuda" and find_spec("cuda.bindings") is None):
         pytest.skip(f"{kind} is not installed")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    environment |= {"EDGESEG_TEST_CUDA": kind, "PYTHONPATH": f"{HERE}{os.pathsep}{HERE.parents[1]}"}
+    environment |= {"EDGESEG_TEST_CUDA": kind, "PYTHONPATH": PATH}
     run = subprocess.run(
         [*command, str(HERE / "driver_suite.py")],
         env=environment,
