@@ -20,6 +20,8 @@ from edgeseg.precision.network import Network, attribute
 from edgeseg.precision.session import open_session
 from edgeseg.spec import ModelSpec, one_line
 
+DOMAINS = ("", "ai.onnx")
+"""Names of ONNX's own operators' domain."""
 OPSET = 13
 """The least opset a file is brought to: QuantizeLinear has an axis from here on."""
 
@@ -37,7 +39,7 @@ def fp32_graph(model: ModelFile) -> onnx.ModelProto:
         raise ModelError(f"{where}: has precision {model.spec.precision}, expected an fp32 model")
     graph = onnx.load_from_string(without_initialiser_inputs(model.data, where=where))
     _fix_input_shape(graph, model.spec)
-    graph = _optimised(_modern(graph, where), where)
+    graph = _optimised(in_opset(graph, OPSET, where), where)
     _drop_foreign_domains(graph, where)
     _name_nodes(graph)
     _pool_by_name(graph)
@@ -55,16 +57,13 @@ def _fix_input_shape(model: onnx.ModelProto, spec: ModelSpec) -> None:
             dim.dim_value = side
 
 
-def _modern(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
-    """Returns the model in an opset that can say what a quantised one needs."""
-    opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 0)
-    if opset >= OPSET:
-        return model
-    return in_opset(model, OPSET, where)
-
-
 def in_opset(model: onnx.ModelProto, opset: int, where: str) -> onnx.ModelProto:
-    """Returns the model in another opset. Raises ModelError where onnx cannot convert it."""
+    """Returns the model in this opset, or as it is in a later one.
+
+    Raises ModelError where onnx cannot convert it.
+    """
+    if max((o.version for o in model.opset_import if o.domain in DOMAINS), default=0) >= opset:
+        return model
     try:
         return onnx.version_converter.convert_version(model, opset)
     except (RuntimeError, onnx.checker.ValidationError) as error:
@@ -82,13 +81,13 @@ def _optimised(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
 
 
 def _drop_foreign_domains(model: onnx.ModelProto, where: str) -> None:
-    foreign = sorted({n.op_type for n in model.graph.node if n.domain not in ("", "ai.onnx")})
+    foreign = sorted({n.op_type for n in model.graph.node if n.domain not in DOMAINS})
     if foreign:
         raise ModelError(
             f"{where}: has operators outside ONNX ({', '.join(foreign)}); "
             "only plain ONNX networks can be converted"
         )
-    own = [entry for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
+    own = [entry for entry in model.opset_import if entry.domain in DOMAINS]
     del model.opset_import[:]
     model.opset_import.extend(own)
 

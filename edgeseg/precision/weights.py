@@ -23,6 +23,8 @@ from edgeseg.types import F32
 F64 = NDArray[np.float64]
 I8 = NDArray[np.int8]
 
+LEAST_HALF_SCALE = 2.0**-14
+"""Smallest normal float16: a smaller scale loses digits, or becomes zero."""
 _MOST_BIAS = 2.0**30
 
 
@@ -53,17 +55,20 @@ def quantize_layer(
     *,
     input_scale: float | None = None,
     moved: F64 | None = None,
+    half: bool = False,
+    by_channel: bool = True,
 ) -> Quantized:
     """Returns the numbers of a layer with constant weights.
 
     means: of its input's channels; None leaves the bias as it is. input_scale: where the bias must
     fit int32 in units of both scales. moved: added to each input channel and not part of what the
-    layer will read, so that its effect goes into the bias.
+    layer will read, so that its effect goes into the bias. half: scales are float16's, and normal
+    ones. by_channel: a scale for each output channel, else the same one for all.
     """
     weight = weight_of(network, node)
     assert weight is not None
     axis = output_axis(node, weight)
-    scales = _channel_scales(weight, axis)
+    scales = _scales(weight, axis, half=half, by_channel=by_channel)
     given = network.constants.get(node.input[2]) if len(node.input) > 2 else None
     bias = None if given is None else given.astype(np.float64)
     if moved is not None and np.any(moved):
@@ -76,11 +81,15 @@ def quantize_layer(
     return Quantized(found.numbers, scales, axis, None if bias is None else bias.astype(np.float32))
 
 
-def _channel_scales(weight: Array, axis: int) -> F32:
-    """Returns each output channel's scale; 1 for one without any weight."""
+def _scales(weight: Array, axis: int, *, half: bool, by_channel: bool) -> F32:
+    """Returns the scale of each output channel; 1 for one without any weight."""
     others = tuple(a for a in range(weight.ndim) if a != axis)
     largest = np.abs(weight).max(axis=others)
+    if not by_channel:
+        largest = np.full_like(largest, largest.max())
     scales: F32 = np.where(largest > 0, largest / 127, 1.0).astype(np.float32)
+    if half:
+        return np.maximum(scales, LEAST_HALF_SCALE).astype(np.float16).astype(np.float32)
     return scales
 
 
