@@ -150,10 +150,11 @@ class Controls:
 class HudPainter:
     """Draws the HUD with the meter's figures of this moment."""
 
-    def __init__(self, meter: Meter, state: HudState, backend: str) -> None:
+    def __init__(self, meter: Meter, state: HudState, runs_on: Callable[[Segmenter], str]) -> None:
+        """runs_on: what runs a segmenter's network, in a few words."""
         self._meter = meter
         self._state = state
-        self._backend = backend
+        self._runs_on = runs_on
         self._hud = Hud()
 
     def __call__(self, picture: Planes, frame: Frame, recipe: Recipe) -> None:
@@ -167,7 +168,7 @@ class HudPainter:
         now = self._meter.snapshot()
         return HudFigures(
             model=recipe.segmenter.name,
-            backend=self._backend,
+            backend=self._runs_on(recipe.segmenter),
             effect=recipe.effect.name,
             fps_captured=now.fps["captured"],
             fps_inferred=now.fps["inferred"],

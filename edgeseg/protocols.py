@@ -1,6 +1,6 @@
 """Every seam of edgeseg on one page.
 
-Implementations never import one another; ``assemble.py`` is the only file that names them.
+Implementations never import one another; ``assemble`` is the only package that names them.
 """
 
 from __future__ import annotations

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from tiny_onnx import tiny_model
+
 from edgeseg.assemble import cautious, make_smoother, model_choices, open_model
 from edgeseg.config import EffectConfig, ModelConfig, RunConfig
 from edgeseg.effects import make_effect
-from edgeseg.model_file import load_model
+from edgeseg.model_file import load_model, shipped_models
 from edgeseg.segment import KeepResult, NetworkSegmenter, PresenceGate
+from edgeseg.spec import Build
 
 
 def test_half_the_least_score_where_objects_are_hidden() -> None:
@@ -47,6 +52,30 @@ def test_models_chosen_while_running_are_as_cautious() -> None:
         assert isinstance(other, NetworkSegmenter)
         opened.append(other)
         assert other.name == choices[1].name
+    finally:
+        for segmenter in opened:
+            segmenter.close()
+
+
+def test_models_chosen_while_running_run_in_their_own_best_precision(tmp_path: Path) -> None:
+    path = tiny_model(tmp_path / "net.onnx")
+    build = Build(variant="int8", source_sha256=load_model(path).sha256)
+    tiny_model(tmp_path / "net.int8.onnx", precision="int8", build=build)
+    model = ModelConfig(
+        name=str(path), backend="onnxruntime", precision="int8", threads=1, workers=1
+    )
+    loaded = open_model(model, live=True)
+    opened, runs_on = [loaded.segmenter], {loaded.segmenter: loaded.runs_on}
+    try:
+        choices = model_choices(
+            RunConfig(model=model), loaded, make_effect("blur"), live=True, runs_on=runs_on
+        )
+        name = next(name for name, file in shipped_models().items() if "int8" not in file.name)
+        other = next(choice for choice in choices if choice.name == name).make()
+        assert isinstance(other, NetworkSegmenter)
+        opened.append(other)
+        assert runs_on[loaded.segmenter] == "onnxruntime int8"
+        assert runs_on[other].startswith("onnxruntime ")
     finally:
         for segmenter in opened:
             segmenter.close()

@@ -1,4 +1,4 @@
-"""From a RunConfig to a running pipeline: the only file that names concrete classes."""
+"""From a RunConfig to a running pipeline."""
 
 from __future__ import annotations
 
@@ -6,80 +6,29 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from edgeseg.backends import Tuning, open_network
-from edgeseg.config import ModelConfig, RunConfig, SourceConfig
+from edgeseg.assemble.ends import make_sink, open_source, sink_uris
+from edgeseg.assemble.model import Loaded, cautious, open_model
+from edgeseg.backends import Tuning
+from edgeseg.config import RunConfig
 from edgeseg.controls import Choice, Controls, HudPainter, HudState, Ticks
 from edgeseg.effects import check_classes, hidden_by, make_effect, parse_effect
-from edgeseg.errors import ConfigError
 from edgeseg.meter import Meter
-from edgeseg.model_file import ModelFile, load_model, shipped_models
-from edgeseg.protocols import BackendInfo, Effect, Segmenter, Sink, Smoother, Source
+from edgeseg.model_file import load_model, shipped_models
+from edgeseg.protocols import Effect, Segmenter, Sink, Smoother, Source
 from edgeseg.report import build_report
 from edgeseg.runtime.closing import close_all
 from edgeseg.runtime.mailbox import MailboxPolicy
 from edgeseg.runtime.pipeline import Pipeline
 from edgeseg.runtime.recipe import Flow, Recipe
-from edgeseg.segment import KeepResult, NetworkSegmenter, PresenceGate, check_thresholds
+from edgeseg.segment import KeepResult, PresenceGate, check_thresholds
 from edgeseg.types import SourceInfo
-from edgeseg.video.sink_uri import SinkKind, parse_sink, refuse_clashes
-from edgeseg.video.uri import SourceKind, classify
+from edgeseg.video.sink_uri import refuse_clashes
 
 EFFECT_CYCLE = ("overlay", "blur", "color=#2e3440", "side-by-side", "none")
 LIVE_QUEUE = 2
 """Frames that may wait when live; each adds its age to the latency."""
-
-
-@dataclass(slots=True)
-class Loaded:
-    """A model ready to run: the segmenter, and what was chosen for it.
-
-    file: the one that runs, with the recipe of ``source``, which is the model as it was named.
-    remarks: backends and precisions that were not taken, and why.
-    """
-
-    source: ModelFile
-    file: ModelFile
-    segmenter: Segmenter
-    tuning: Tuning
-    info: BackendInfo
-    remarks: tuple[str, ...] = ()
-
-    @property
-    def backend(self) -> str:
-        """Name of what runs the network."""
-        return self.info.name
-
-    @property
-    def device(self) -> str:
-        """Where it runs."""
-        return self.info.device
-
-    @property
-    def precision(self) -> str:
-        """Precision of what runs."""
-        return self.info.precision
-
-    def describe(self) -> dict[str, Any]:
-        """Returns what every report says of a model and what runs it.
-
-        sha256: of the file or engine that runs. source_sha256: of the model as it was named.
-        """
-        path = self.info.file or str(self.file.path)
-        return {
-            "model": {
-                "name": self.file.name,
-                "file": Path(path).name,
-                "sha256": self.info.sha256 or self.file.sha256,
-                "source_sha256": self.source.sha256,
-            },
-            "backend": self.backend,
-            "backend_device": self.device,
-            "precision": self.precision,
-            "not_taken": list(self.remarks),
-        }
 
 
 @dataclass(slots=True)
@@ -134,93 +83,6 @@ class Assembly:
         return [f"wrote {sink.uri}" for sink in self.sinks if sink.uri not in silent]
 
 
-def open_model(config: ModelConfig, *, live: bool, file: ModelFile | None = None) -> Loaded:
-    """Loads, measures and opens a model; ``file`` where it is loaded already.
-
-    Raises ConfigError, ModelError, BackendUnavailable.
-    """
-    source = file or load_model(config.name)
-    opened = open_network(source, config, live=live)
-    spec = opened.file.spec.with_thresholds(decision=config.threshold, score=config.score)
-    segmenter = NetworkSegmenter(spec, opened.backend)
-    return Loaded(
-        source, opened.file, segmenter, opened.tuning, opened.backend.info, opened.remarks
-    )
-
-
-def open_source(config: SourceConfig) -> Source:
-    """Opens the source a URI names. Raises SourceNotFound, SourceError, ConfigError."""
-    kind = classify(config.uri)
-    if kind is SourceKind.CAMERA:
-        from edgeseg.video.camera import CameraSource
-
-        return CameraSource(config)
-    if kind is SourceKind.FILE:
-        from edgeseg.video.files import FileSource
-
-        return FileSource(config)
-    if kind is SourceKind.IMAGES:
-        from edgeseg.video.images import ImageSource
-
-        return ImageSource(config)
-    if kind is SourceKind.STREAM:
-        from edgeseg.video.streams import StreamSource
-
-        return StreamSource(config)
-    if kind is SourceKind.GSTREAMER:
-        from edgeseg.video.gst import GstSource
-
-        return GstSource(config)
-    from edgeseg.video.synthetic import SyntheticSource
-
-    return SyntheticSource(config)
-
-
-def make_sink(uri: str, config: RunConfig) -> Sink:
-    """Makes, without opening it, the sink a name asks for. Raises SinkRefused."""
-    kind, path = parse_sink(uri)
-    if kind is SinkKind.VIDEO:
-        from edgeseg.video.file_sink import FileSink
-
-        return FileSink(path, config.output)
-    if kind is SinkKind.IMAGES:
-        from edgeseg.video.image_sink import ImageSequenceSink
-
-        return ImageSequenceSink(path)
-    if kind is SinkKind.MASKS:
-        from edgeseg.video.masks_sink import MasksSink
-
-        return MasksSink(path)
-    if kind is SinkKind.CSV:
-        from edgeseg.video.csv_sink import CsvSink
-
-        return CsvSink(path)
-    if kind is SinkKind.COCO:
-        from edgeseg.video.coco_sink import CocoSink
-
-        return CocoSink(path)
-    if kind is SinkKind.WINDOW:
-        from edgeseg.video.window import WindowSink
-
-        return WindowSink()
-    from edgeseg.video.null_sink import NullSink
-
-    return NullSink()
-
-
-def sink_uris(config: RunConfig) -> list[str]:
-    """Returns the sinks of a run: those named, plus a window where one is wanted.
-
-    Without any sink a window is shown; ``window: false`` then makes a run that only measures.
-    """
-    named = list(config.output.sinks)
-    if config.output.window is False and "window://" in named:
-        raise ConfigError("window:// is asked for, and no window (--no-window): leave one out")
-    if config.output.window or (config.output.window is None and not named):
-        named += [] if "window://" in named else ["window://"]
-    return named or ["null://"]
-
-
 def flow_for(config: RunConfig, source: SourceInfo, tuning: Tuning) -> Flow:
     """Returns how frames flow: files wait and lose nothing, live sources drop the oldest."""
     policy: MailboxPolicy
@@ -255,13 +117,6 @@ def assembled(config: RunConfig) -> Iterator[Assembly]:
         close_all([source], quiet=True)
 
 
-def cautious(config: ModelConfig, effect: Effect, file: ModelFile) -> ModelConfig:
-    """Returns a model's settings; half the least score, if not the user's own, to hide objects."""
-    if hidden_by(effect) != "objects" or config.score is not None:
-        return config
-    return config.model_copy(update={"score": file.spec.thresholds.score / 2})
-
-
 def _assembly(
     config: RunConfig,
     source: Source,
@@ -270,10 +125,10 @@ def _assembly(
     sinks: Sequence[Sink],
     opened: list[Segmenter],
 ) -> Assembly:
-    meter, hud = Meter(), HudState()
+    meter, hud, runs_on = Meter(), HudState(), {loaded.segmenter: loaded.runs_on}
     controls = Controls(
         effects=effect_choices(config, effect),
-        models=model_choices(config, loaded, effect, live=source.info.live),
+        models=model_choices(config, loaded, effect, live=source.info.live, runs_on=runs_on),
         hud=hud,
         opened=opened,
     )
@@ -288,7 +143,7 @@ def _assembly(
         overwrite=config.output.overwrite,
         draw_hud=None
         if config.hud.show == "off"
-        else HudPainter(meter, hud, f"{loaded.backend} {loaded.precision}"),
+        else HudPainter(meter, hud, lambda segmenter: runs_on.get(segmenter, "")),
         hud_everywhere=config.hud.show == "on",
         on_key=controls.press,
         on_tick=ticks.run,
@@ -322,16 +177,29 @@ def effect_choices(config: RunConfig, current: Effect) -> list[Choice]:
 
 
 def model_choices(
-    config: RunConfig, current: Loaded, effect: Effect, *, live: bool
+    config: RunConfig,
+    current: Loaded,
+    effect: Effect,
+    *,
+    live: bool,
+    runs_on: dict[Segmenter, str] | None = None,
 ) -> list[Choice]:
-    """Returns the models the ``m`` key goes through: the run's own, then the shipped ones."""
+    """Returns the models the ``m`` key goes through: the run's own, then the shipped ones.
+
+    Those run in the precision that is best for them, whatever the run's own was asked to run in.
+    runs_on: gets a word on what runs each.
+    """
     own = config.model.name
 
     def opened(name: str) -> Segmenter:
         if name == own:
             return current.segmenter
         file = load_model(name)
-        return open_model(cautious(config.model, effect, file), live=live, file=file).segmenter
+        settings = cautious(config.model, effect, file).model_copy(update={"precision": "auto"})
+        loaded = open_model(settings, live=live, file=file)
+        if runs_on is not None:
+            runs_on[loaded.segmenter] = loaded.runs_on
+        return loaded.segmenter
 
     names = dict.fromkeys((own, *shipped_models()))
     return [Choice(name, partial(opened, name)) for name in names]
