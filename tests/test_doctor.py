@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from edgeseg import device, doctor
-from edgeseg.doctor import Finding, examine, has_display, opencv_feature
+from edgeseg import device
+from edgeseg.doctor import Finding, examine, finding, machine, models
+from edgeseg.doctor.pictures import has_display, opencv_feature
 
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
-    monkeypatch.setattr(doctor, "RUN_S", 0.05)
+    monkeypatch.setattr(models, "RUN_S", 0.05)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
 
@@ -33,10 +34,10 @@ def test_it_finds_what_is_here_and_runs_the_default_model() -> None:
 
 
 def test_whatever_is_wrong_says_what_to_do() -> None:
-    for finding in examine():
-        if finding.status != "ok":
-            assert finding.mend or finding.name == "cameras"
-        assert "\n" not in finding.detail + finding.mend
+    for found in examine():
+        if found.status != "ok":
+            assert found.mend or found.name == "cameras"
+        assert "\n" not in found.detail + found.mend
 
 
 def refusing(module: str, error: ImportError) -> Callable[..., ModuleType]:
@@ -96,12 +97,12 @@ def test_a_package_that_does_not_import_is_a_finding(
             raise error
         return importlib.import_module(name)
 
-    monkeypatch.setattr(doctor, "import_module", load)
+    monkeypatch.setattr(finding, "import_module", load)
     monkeypatch.setattr(builtins, "__import__", refusing(module, error))
-    finding = next(f for f in examine() if f.group == group and f.name == module)
-    assert finding.status == "missing"
-    assert finding.detail == detail
-    assert finding.mend.startswith(mend)
+    found = next(f for f in examine() if f.group == group and f.name == module)
+    assert found.status == "missing"
+    assert found.detail == detail
+    assert found.mend.startswith(mend)
 
 
 def test_a_package_that_is_not_installed_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,8 +111,8 @@ def test_a_package_that_is_not_installed_is_a_finding(monkeypatch: pytest.Monkey
     monkeypatch.setattr(
         device, "package_version", lambda name: None if name in versions else real(name)
     )
-    monkeypatch.setattr(doctor, "find_spec", lambda name: None if name == "av" else found(name))
-    findings = list(doctor._packages())
+    monkeypatch.setattr(machine, "find_spec", lambda name: None if name == "av" else found(name))
+    findings = list(machine.packages())
     assert named(findings, "av") == Finding(
         "packages", "av", "missing", "not installed", "pip install av"
     )

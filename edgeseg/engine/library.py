@@ -23,7 +23,7 @@ SYSTEM_PACKAGES = "/usr/lib/python3*/dist-packages/tensorrt"
 """Where JetPack puts TensorRT's Python module."""
 FLOOR = "IExecutionContext.execute_async_v3"
 """What edgeseg runs engines with; TensorRT has it since 8.5."""
-_INSTALL = {
+INSTALL = {
     "tensorrt": "pip install 'edgeseg[tensorrt]' (on a Jetson: sudo apt install nvidia-jetpack)",
     "tensorrt-rtx": "pip install 'edgeseg[rtx]'",
 }
@@ -73,7 +73,7 @@ def load_library(name: str) -> Library:
     if not library.has(FLOOR):
         raise BackendUnavailable(
             f"{library.title} is too old: edgeseg needs TensorRT 8.5 (JetPack 5) or newer; "
-            f"{_INSTALL[name]}"
+            f"{INSTALL[name]}"
         )
     return library
 
@@ -100,15 +100,15 @@ def explain(name: str, error: Exception) -> str:
                 f"{title} lies in {folder}, which this Python environment does not see; make it "
                 "with: python3 -m venv --system-site-packages"
             )
-        return f"{title} is not installed: {_INSTALL[name]}"
+        return f"{title} is not installed: {INSTALL[name]}"
     missing = re.search(r"lib(nv\w+|tensorrt\w*)\.so\.(\d+)", str(error))
     if not missing:
-        return f"{title} does not import: {one_line(error)}; {_INSTALL[name]}"
+        return f"{title} does not import: {one_line(error)}; {INSTALL[name]}"
     others = installed_majors()
     found = f"; this machine has version {', '.join(others)}" if others else ""
     return (
         f"the Python package of {title} wants {missing.group(0)}, which is not here{found}: "
-        f"install the package and the libraries of one version: {_INSTALL[name]}"
+        f"install the package and the libraries of one version: {INSTALL[name]}"
     )
 
 

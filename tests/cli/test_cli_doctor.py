@@ -7,11 +7,12 @@ import pytest
 
 from edgeseg import doctor
 from edgeseg.cli import main
+from edgeseg.doctor import models
 
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(doctor, "RUN_S", 0.05)
+    monkeypatch.setattr(models, "RUN_S", 0.05)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
 
