@@ -154,7 +154,7 @@ def _keep(
     ]
     if bench.target.engine:
         report["engines"] = [build_engine(bench)]
-    return Outcome(kept.places, verdict, report, notes=tuple(_notes(bench, verdict)))
+    return Outcome(kept.places, verdict, report, notes=tuple(_notes(bench, verdict, made)))
 
 
 def _with_gate(bench: Bench, variant: Variant, made: Made, found: dict[str, Any]) -> bytes:
@@ -180,9 +180,12 @@ def _compared(bench: Bench, made: Made) -> dict[Precision, ModelFile | None]:
     return files
 
 
-def _notes(bench: Bench, verdict: gate.Verdict) -> list[str]:
+def _notes(bench: Bench, verdict: gate.Verdict, made: Made) -> list[str]:
     """Returns what the user should know about a file that was kept."""
     precision, notes = verdict.precision.upper(), []
+    if made.kept:
+        layers = ", ".join(f"{e.layer} ({e.kind}, {e.snr_db:.1f} dB)" for e in made.kept)
+        notes.append(f"kept in floating point: {layers} signal to noise if quantised alone")
     if verdict.passed is None:
         notes.append(
             f"{precision} was not compared with FP32 in accuracy: give --data, or --calibration"

@@ -9,6 +9,7 @@ from typing import Any
 
 import cv2
 import pytest
+from outlier_network import bright_people, outlier_model
 
 from edgeseg.assemble import open_source
 from edgeseg.builder import BuildOptions, int8
@@ -47,6 +48,14 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @pytest.fixture
+def bright(tmp_path: Path) -> tuple[str, Path, Path]:
+    """A network that INT8 breaks, and folders to calibrate on and to judge by."""
+    model = outlier_model(tmp_path / "outlier.onnx")
+    train, val = (bright_people(tmp_path / n, seed=len(n)) for n in ("train", "val"))
+    return str(model), train, val
+
+
+@pytest.fixture
 def build(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., tuple[int, str, dict[str, Any]]]:
@@ -59,7 +68,7 @@ def build(
         out.unlink(missing_ok=True)
         words = [str(word) for word in arguments]
         with pytest.raises(SystemExit) as left:
-            main(["build", "-m", MODEL, "--backend", "onnxruntime", "--json", str(out), *words])
+            main(["build", "--backend", "onnxruntime", "--json", str(out), "-m", MODEL, *words])
         printed = capsys.readouterr()
         assert printed.out == ""
         assert isinstance(left.value.code, int)
@@ -95,7 +104,7 @@ def test_int8_that_loses_little_is_kept_with_what_it_cost(
     assert fp32["drop"] == 0
     assert abs(half["drop"]) < 0.2
     assert small["drop"] == gate["drop"]
-    assert small["bytes"] < half["bytes"]
+    assert small["bytes"] < fp32["bytes"]
     assert all(row["ms"] > 0 for row in gate["scores"].values())
     assert gate["faster"] is (gate["speed"]["ratio"] >= 1.05)
     assert gate["data"] == {"kind": "accuracy", "data": "val", "split": None, "pictures": FRAMES}
@@ -120,48 +129,68 @@ def test_without_labels_it_is_judged_by_agreement(build: Any, drawn: tuple[Path,
 
 
 def test_what_loses_too_much_is_refused_and_what_was_there_stays(
-    build: Any,
-    drawn: tuple[Path, Path],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    build: Any, bright: tuple[str, Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(int8, "EVALUATIONS", 1)
+    model, train, val = bright
     out = tmp_path / "out.onnx"
     out.write_bytes(b"before")
-    code, said, report = build(
-        "-p", "int8", "--calibration", drawn[0], "--data", drawn[1], "--max-drop", "0",
-        "-o", out, "--overwrite",
-    )  # fmt: skip
-    if report["gate"]["drop"] <= 0:
-        pytest.skip("INT8 happens to be no worse on these pictures")
+    given = ("-p", "int8", "-m", model, "--calibration", train, "--data", val)
+    code, said, report = build(*given, "-o", out, "--overwrite")
     assert code == 2
-    last = said.splitlines()[-1]
-    assert f"INT8 loses {report['gate']['drop']:.2f} points (person IoU" in last
-    assert "allowed are 0. Nothing was kept." in last
+    last, drop = said.splitlines()[-1], report["gate"]["drop"]
+    assert drop > 50
+    assert f"edgeseg: tiny: INT8 loses {drop:.2f} points (person IoU 1.0000 -> " in last
+    assert "allowed are 1. Nothing was kept." in last
     assert report["gate"]["passed"] is False
     assert report["files"] == []
     assert out.read_bytes() == b"before"
 
 
 def test_layers_are_kept_in_float_until_it_loses_little_enough(
-    build: Any, drawn: tuple[Path, Path]
+    build: Any, bright: tuple[str, Path, Path]
 ) -> None:
-    train, val = drawn
-    given = ("-p", "int8", "--calibration", train, "--data", val, "--method", "minmax")
-    _, _, first = build(*given, "--max-drop", "100")
-    assert first["search"] == []
-    drop = first["gate"]["drop"]
-    if drop < 0.05:
-        pytest.skip("INT8 happens to lose nothing on these pictures")
-    code, said, report = build(*given, "--max-drop", drop / 2)
+    model, train, val = bright
+    code, said, report = build("-p", "int8", "-m", model, "--calibration", train, "--data", val)
     assert code == 0, said
     gate = report["gate"]
-    assert gate["drop"] <= drop / 2
-    assert gate["kept"]
-    assert all(one["layer"] and one["kind"] for one in gate["kept"])
-    assert gate["searched_on"]["pictures"] == FRAMES
-    assert report["search"]
+    assert gate["drop"] == 0
+    (kept,) = gate["kept"]
+    assert (kept["layer"], kept["kind"]) == ("last", "Conv")
+    assert gate["searched_on"]["pictures"] == 12
+    assert [step["float_layers"] for step in report["search"]] == [[], ["last"]]
+    assert report["search"][0]["loss"] > 50
     assert "looking for layers to keep in floating point" in said
+    assert "kept in floating point: last (Conv, " in said
+
+
+def test_a_layer_can_be_kept_in_float_by_name(build: Any, bright: tuple[str, Path, Path]) -> None:
+    model, train, val = bright
+    given = ("-p", "int8", "-m", model, "--calibration", train, "--data", val)
+    code, said, report = build(*given, "--keep-float", "last")
+    assert code == 0, said
+    assert report["search"] == []
+    assert report["keep_float"] == ["last"]
+    found = load_variant(load_model(model), "int8")
+    assert found is not None
+    assert found.spec.build is not None
+    assert found.spec.build.float_layers == ("last",)
+
+
+def test_layers_are_chosen_on_one_split_and_confirmed_on_another(
+    build: Any, tmp_path: Path
+) -> None:
+    model = outlier_model(tmp_path / "outlier.onnx")
+    train = bright_people(tmp_path / "data" / "train", seed=1, count=9)
+    bright_people(tmp_path / "data" / "val", seed=2)
+    code, said, report = build(
+        "-p", "int8", "-m", model, "--calibration", train, "--data", tmp_path / "data",
+        "--split", "val", "--search-split", "train",
+    )  # fmt: skip
+    assert code == 0, said
+    gate = report["gate"]
+    assert gate["data"] == {"kind": "accuracy", "data": "data", "split": "val", "pictures": 12}
+    assert (gate["searched_on"]["split"], gate["searched_on"]["pictures"]) == ("train", 9)
 
 
 def test_ranges_of_an_earlier_file_stand_in_for_pictures(
