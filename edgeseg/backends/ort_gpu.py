@@ -59,7 +59,7 @@ class OrtNetwork:
         inputs, outputs = fixed_tensors(model)
         self._info = BackendInfo(
             name="onnxruntime-cuda",
-            device=f"gpu {gpu}" if device == "cuda" else device,
+            device=device,
             precision=model.spec.precision,
             threads=1,
             inputs=inputs,

@@ -42,7 +42,7 @@ def open_ort_tensorrt(model: ModelFile, options: BackendOptions) -> OrtBackend:
             Provider("CUDAExecutionProvider", {"device_id": str(options.gpu)}, install),
         ),
         name="onnxruntime-tensorrt",
-        device=f"gpu {options.gpu}" if options.dla is None else f"dla {options.dla}",
+        device="cuda" if options.dla is None else f"dla:{options.dla}",
     )
 
 
@@ -90,7 +90,7 @@ def open_ort_rtx(model: ModelFile, options: BackendOptions) -> OrtBackend:
         threads=options.threads,
         providers=(Provider(RTX, chosen, devices=(devices[options.gpu],)),),
         name="onnxruntime-rtx",
-        device=f"gpu {options.gpu}",
+        device="cuda",
     )
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from edgeseg.backends import BackendOptions, open_backend, ort_gpu
 from edgeseg.backends.gpu import GpuBackend
 from edgeseg.backends.ort import OrtBackend
 from edgeseg.backends.ort_gpu import OrtNetwork, cuda_options, fixed_tensors
+from edgeseg.backends.ort_providers import RTX_MODULE
 from edgeseg.backends.ort_session import import_ort
 from edgeseg.cuda.libcuda import gpus
 from edgeseg.errors import BackendUnavailable, ConfigError, ModelError
@@ -213,29 +217,6 @@ def test_what_preloading_prints_is_kept_from_the_screen(
     ort_gpu._load_cuda_libraries()
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not (HAS_CUDA and gpus()), reason="needs onnxruntime-gpu and an NVIDIA GPU")
-@pytest.mark.parametrize("name", ["portrait", "driving", "driving-icnet", "instances"])
-def test_on_a_gpu_it_gives_what_the_cpu_gives(name: str) -> None:
-    model = load_model(name)
-    rng = np.random.default_rng(1)
-    picture = {model.spec.input.name: rng.integers(0, 256, model.spec.input.shape, np.uint8)}
-    wanted = OrtBackend(model).infer(picture)
-    backend = open_backend(model, kind="onnxruntime-cuda", options=BackendOptions(workers=2))
-    try:
-        for _ in range(3):
-            found = backend.infer(picture)
-            for output, values in wanted.items():
-                scale = float(np.abs(np.asarray(values, np.float32)).max())
-                np.testing.assert_allclose(
-                    np.asarray(found[output], np.float32),
-                    np.asarray(values, np.float32),
-                    atol=2e-3 * scale,
-                )
-    finally:
-        backend.close()
-
-
 def test_a_network_that_fails_is_one_line(model: ModelFile) -> None:
     network = OrtNetwork(model, device="cpu")
     lane = network.lane(1)
@@ -247,3 +228,50 @@ def test_a_network_that_fails_is_one_line(model: ModelFile) -> None:
     with pytest.raises(ModelError, match=r"tiny\.onnx: the network failed: ") as caught:
         lane.enqueue(1)
     assert "\n" not in str(caught.value)
+
+
+needs_gpu = pytest.mark.skipif(
+    not (HAS_CUDA and gpus()), reason="needs onnxruntime-gpu and an NVIDIA GPU"
+)
+
+
+def compare_with_cpu(model: ModelFile, kind: str, options: BackendOptions, *, off: float) -> None:
+    """Outputs are the CPU's, up to a share of their largest value; three runs, two threads."""
+    rng = np.random.default_rng(1)
+    picture = {model.spec.input.name: rng.integers(0, 256, model.spec.input.shape, np.uint8)}
+    wanted = OrtBackend(model).infer(picture)
+    backend = open_backend(model, kind=kind, options=options)
+    try:
+        backend.warm_up()
+        with ThreadPoolExecutor(2) as pool:
+            for found in pool.map(lambda _: backend.infer(picture), range(6)):
+                for output, values in wanted.items():
+                    true = np.asarray(values, np.float32)
+                    given = np.asarray(found[output], np.float32)
+                    np.testing.assert_allclose(given, true, atol=off * float(np.abs(true).max()))
+    finally:
+        backend.close()
+
+
+@pytest.mark.gpu
+@needs_gpu
+@pytest.mark.parametrize("name", ["portrait", "driving", "driving-icnet", "instances"])
+@pytest.mark.parametrize("kind", ["onnxruntime-cuda", "onnxruntime-tensorrt", "onnxruntime-rtx"])
+def test_on_a_gpu_it_gives_what_the_cpu_gives(name: str, kind: str) -> None:
+    if kind == "onnxruntime-tensorrt" and find_spec("tensorrt") is None:
+        pytest.skip("tensorrt is not installed")
+    if kind == "onnxruntime-rtx" and find_spec(RTX_MODULE) is None:
+        pytest.skip(f"{RTX_MODULE} is not installed")
+    compare_with_cpu(load_model(name), kind, BackendOptions(workers=2), off=2e-3)
+
+
+@pytest.mark.gpu
+@needs_gpu
+@pytest.mark.parametrize("name", ["portrait", "driving"])
+def test_on_a_gpu_fp16_is_close_to_the_cpu(name: str, tmp_path: Path) -> None:
+    from edgeseg.precision.fp16 import to_fp16
+
+    model = load_model(shutil.copy(load_model(name).path, tmp_path / "net.onnx"))
+    (tmp_path / "net.fp16.onnx").write_bytes(to_fp16(model))
+    options = BackendOptions(workers=2, precision="fp16")
+    compare_with_cpu(model, "onnxruntime-cuda", options, off=2e-2)

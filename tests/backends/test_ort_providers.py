@@ -73,7 +73,7 @@ class TestTensorrt:
             assert first.options["device_id"] == second.options["device_id"] == "1"
             found = first.options["trt_fp16_enable"], first.options["trt_int8_enable"]
             assert found == flags[precision]
-            assert (given["name"], given["device"]) == ("onnxruntime-tensorrt", "gpu 1")
+            assert (given["name"], given["device"]) == ("onnxruntime-tensorrt", "cuda")
 
     def test_engines_are_kept_in_the_cache_folder(self, cache: Path) -> None:
         options = tensorrt_options(BackendOptions())
@@ -94,7 +94,7 @@ class TestTensorrt:
         options = BackendOptions(dla=1, precision="fp16")
         open_backend(model, kind="onnxruntime-tensorrt", options=options)
         given = opened[-1][1]
-        assert given["device"] == "dla 1"
+        assert given["device"] == "dla:1"
         assert given["providers"][0].options["trt_dla_core"] == "1"
         with pytest.raises(ConfigError, match=r"^model\.dla: .* got fp32: --precision fp16$"):
             open_backend(model, kind="onnxruntime-tensorrt", options=BackendOptions(dla=1))
