@@ -58,6 +58,16 @@ class GpuBackend:
         """What runs the network, and its tensors."""
         return self._network.info
 
+    @property
+    def network(self) -> DeviceNetwork:
+        """The network alone, for measurements; its calls need the context current."""
+        return self._network
+
+    @property
+    def driver(self) -> Driver:
+        """The GPU, for measurements."""
+        return self._driver
+
     def infer(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Runs the network once on host memory and returns the outputs the recipe names.
 
