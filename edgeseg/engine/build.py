@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from edgeseg.cuda.driver import Driver
+from edgeseg.cuda.driver import Driver, GpuInfo
+from edgeseg.device import gpu_name
 from edgeseg.engine.cache import (
     EngineFile,
     engine_path,
@@ -118,10 +119,15 @@ def _target(request: EngineRequest, driver: Driver | None) -> Iterator[Target]:
     used = _open_first_gpu() if driver is None else driver
     try:
         with used.current():
-            yield Target(used.gpu.name, used.gpu.sm, used.gpu.driver_cuda)
+            yield Target(_device_name(used.gpu), used.gpu.sm, used.gpu.driver_cuda)
     finally:
         if own:
             used.close()
+
+
+def _device_name(gpu: GpuInfo) -> str:
+    """Returns what tells devices apart: every Orin's GPU is called "Orin", so its board's name."""
+    return (gpu_name() if l4t_release() else None) or gpu.name
 
 
 def _open_first_gpu() -> Driver:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from pathlib import Path
@@ -137,7 +138,6 @@ def test_an_engine_tensorrt_refuses_is_built_again(
 def _replace_engine(path: Path, data: bytes) -> None:
     """Puts bytes in an engine's place, with the checksum that belongs to them."""
     import hashlib
-    import json
 
     manifest = json.loads(path.with_suffix(".json").read_text())
     manifest["engine_sha256"] = hashlib.sha256(data).hexdigest()
@@ -197,4 +197,40 @@ def test_shipped_models_run(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     for output, wanted in OrtBackend(model).infer(feeds).items():
         assert_same(backend.infer(feeds)[output], wanted, within=1e-3)
     backend.close()
+    assert driver.leaks == []
+
+
+@pytest.mark.parametrize("version", ["10.3.0", "11.4.0.106", RTX])
+def test_a_shipped_model_in_fp16_gives_the_same_mask(
+    monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    model = load_model("portrait")
+    backend, _ = opened(monkeypatch, version, model, precision="fp16")
+    feeds = {model.spec.input.name: picture(model.spec.input.size)}
+    name = model.spec.outputs[0].name
+    assert backend.info.precision == "fp16"
+    wanted = OrtBackend(model).infer(feeds)[name]
+    assert_same(backend.infer(feeds)[name], wanted, within=0.02)
+    backend.close()
+
+
+def test_a_whole_run_on_an_engine(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command line, synthetic frames, an FP16 engine, and the report's account of it."""
+    from edgeseg.cli import main
+
+    install(monkeypatch, "11.4.0.106")
+    driver = driver_of()
+    monkeypatch.setattr(trt, "open_driver", lambda kind, gpu: driver)
+    report = tmp_path / "report.json"
+    source = "synthetic://portrait?size=320x180&frames=6"
+    options = ["--backend", "tensorrt", "--precision", "fp16", "--report", str(report)]
+    with pytest.raises(SystemExit) as left:
+        main(["run", source, "-m", "portrait", "--no-window", "-o", "null://", *options])
+    assert left.value.code == 0, capsys.readouterr().err
+    told = json.loads(report.read_text())
+    assert (told["backend"], told["precision"]) == ("tensorrt", "fp16")
+    assert told["frames"]["inferred"] == 6
+    assert driver.graph_launches > 0
     assert driver.leaks == []

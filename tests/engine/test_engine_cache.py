@@ -177,6 +177,19 @@ def test_each_gpu_has_an_engine_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_
     assert not build(model, tmp_path, gpu=other).built
 
 
+def test_boards_with_gpus_of_one_name_are_told_apart(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    install(monkeypatch, "10.3.0")
+    board = "NVIDIA Jetson Orin Nano Developer Kit (integrated)"
+    monkeypatch.setattr("edgeseg.engine.build.l4t_release", lambda: "36.4.3")
+    monkeypatch.setattr("edgeseg.engine.build.gpu_name", lambda: board)
+    made = build(tiny(tmp_path), tmp_path)
+    assert made.manifest.wanted.gpu == board
+    assert "nvidia-jetson-orin-nano-developer-kit-integrated" in made.path.name
+    assert made.manifest.jetpack == "6.1, 6.2 (L4T 36.4.3)"
+
+
 def test_an_engine_copied_from_another_machine_is_named(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
