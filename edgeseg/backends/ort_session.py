@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, get_args
 
 from edgeseg.backends.options import GraphLevel
@@ -19,6 +21,10 @@ log = logging.getLogger(__name__)
 
 GRAPH_LEVELS: tuple[GraphLevel, ...] = get_args(GraphLevel)
 CPU = "CPUExecutionProvider"
+_LIBRARIES = {
+    "CUDAExecutionProvider": "pip install 'onnxruntime-gpu[cuda,cudnn]'",
+    "TensorrtExecutionProvider": "install CUDA, cuDNN and TensorRT of the versions it names",
+}
 
 _DTYPES = {
     "tensor(float)": "float32",
@@ -72,19 +78,26 @@ def open_session(
     for provider in plugged:
         options.add_provider_for_devices(list(provider.devices), dict(provider.options))
     named = [(p.name, dict(p.options)) for p in providers if not p.devices]
+    asked = [provider.name for provider in providers]
     try:
-        session = ort.InferenceSession(data, options, providers=[] if plugged else named)
+        with _quiet(ort, asked):
+            session = ort.InferenceSession(
+                data, options, providers=[] if plugged else named, enable_fallback=0
+            )
     except ort_errors() as error:
+        missing = missing_library(ort, asked)
+        if missing:
+            raise BackendUnavailable(missing) from error
         raise ModelError(
             f"{model.path}: onnxruntime {ort.__version__} cannot load it "
             f"(opset {model.graph.opset}, IR {model.graph.ir_version}): {reason(error)}"
         ) from error
     session.disable_fallback()
-    running, asked = session.get_providers(), [provider.name for provider in providers]
+    running = session.get_providers()
     if running[: len(asked)] != asked:
         raise BackendUnavailable(
-            f"asked onnxruntime for {', '.join(asked)}, it runs on {', '.join(running)}: "
-            f"libraries of {asked[0]} are missing or do not fit this machine"
+            missing_library(ort, asked)
+            or f"asked onnxruntime for {', '.join(asked)}, it runs on {', '.join(running)}"
         )
     log.info("onnxruntime %s: %s, %d thread(s)", ort.__version__, running[0], threads)
     return session
@@ -100,6 +113,40 @@ def check_available(ort: Any, providers: Sequence[Provider]) -> None:
             f"onnxruntime {ort.__version__} has no {', '.join(p.name for p in missing)} "
             f"(it has {', '.join(available)}); install the build that does: pip install {packages}"
         )
+
+
+def missing_library(ort: Any, providers: Sequence[str]) -> str:
+    """Returns which library keeps providers from loading, and what to do; "" when all load."""
+    folder = Path(ort.__file__).parent / "capi"
+    for name in providers:
+        stem = f"*onnxruntime_providers_{_device_of(name)}"
+        for file in (*folder.glob(f"{stem}.so"), *folder.glob(f"{stem}.dll")):
+            try:
+                ctypes.CDLL(str(file))
+            except OSError as error:
+                return (
+                    f"onnxruntime {ort.__version__} cannot load its {name}: {one_line(error)}; "
+                    f"{_LIBRARIES.get(name, 'install what it needs')}"
+                )
+    return ""
+
+
+@contextmanager
+def _quiet(ort: Any, providers: Sequence[str]) -> Iterator[None]:
+    """Keeps ONNX Runtime from writing about providers that do not load: that is raised."""
+    if list(providers) == [CPU]:
+        yield
+        return
+    ort.set_default_logger_severity(4)  # fatal
+    try:
+        yield
+    finally:
+        ort.set_default_logger_severity(2)  # warnings, as it is at first
+
+
+def _device_of(provider: str) -> str:
+    """Returns "cuda" for "CUDAExecutionProvider"."""
+    return provider.removesuffix("ExecutionProvider").lower()
 
 
 def _session_options(ort: Any, model: ModelFile, threads: int, graph_level: GraphLevel) -> Any:

@@ -185,26 +185,43 @@ def test_a_build_without_cuda_says_what_to_install(model: ModelFile) -> None:
         open_backend(model, kind="onnxruntime-cuda")
 
 
-def test_a_provider_that_falls_back_is_noticed(
-    model: ModelFile, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """ONNX Runtime takes a provider it cannot start out of the list, and runs on."""
-    ort = import_ort()
-    monkeypatch.setattr(ort, "get_available_providers", lambda: ["CUDAExecutionProvider"])
-    real = ort.InferenceSession
+class TestMissingLibraries:
+    """ONNX Runtime takes a provider it cannot start out of the list, says much, and runs on."""
 
-    def falls_back(data: bytes, options: Any, providers: list[Any]) -> Any:
-        assert [name for name, _ in providers] == ["CUDAExecutionProvider"]
-        return real(data, options, providers=["CPUExecutionProvider"])
+    @pytest.fixture(autouse=True)
+    def gpu_build(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+        """Plays the GPU build of a machine without CUDA."""
+        ort = import_ort()
+        real = ort.InferenceSession
 
-    monkeypatch.setattr(ort, "InferenceSession", falls_back)
-    monkeypatch.setattr(ort_gpu, "fixed_tensors", lambda model: ((), ()))
-    network = OrtNetwork(model)
-    with pytest.raises(
-        BackendUnavailable,
-        match=r"asked onnxruntime for CUDAExecutionProvider, it runs on CPUExecutionProvider: lib",
-    ):
-        network.lane(1)
+        def falls_back(data: bytes, options: Any, providers: list[Any], **more: Any) -> Any:
+            assert [name for name, _ in providers] == ["CUDAExecutionProvider"]
+            assert more == {"enable_fallback": 0}  # it would print, and try again without
+            return real(data, options, providers=["CPUExecutionProvider"])
+
+        monkeypatch.setattr(ort, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+        monkeypatch.setattr(ort, "InferenceSession", falls_back)
+        monkeypatch.setattr(ort, "__file__", str(tmp_path / "__init__.py"))
+        monkeypatch.setattr(ort_gpu, "fixed_tensors", lambda model: ((), ()))
+        (tmp_path / "capi").mkdir()
+        return tmp_path / "capi"
+
+    def test_the_library_is_named(self, model: ModelFile, gpu_build: Path) -> None:
+        (gpu_build / "libonnxruntime_providers_cuda.so").write_bytes(b"junk")
+        (gpu_build / "libonnxruntime_providers_tensorrt.so").write_bytes(b"not asked for")
+        with pytest.raises(
+            BackendUnavailable,
+            match=r"^onnxruntime 1\.\S+ cannot load its CUDAExecutionProvider: .*_cuda\.so: .*; "
+            r"pip install 'onnxruntime-gpu\[cuda,cudnn\]'$",
+        ):
+            OrtNetwork(model).lane(1)
+
+    def test_another_reason_is_noticed(self, model: ModelFile) -> None:
+        with pytest.raises(
+            BackendUnavailable,
+            match=r"^asked onnxruntime for CUDAExecutionProvider, it runs on CPUExecutionProvider$",
+        ):
+            OrtNetwork(model).lane(1)
 
 
 def test_what_preloading_prints_is_kept_from_the_screen(
