@@ -60,6 +60,7 @@ class Loaded:
             "model": {
                 "name": self.file.name,
                 "file": Path(path).name,
+                "precision": self.precision,  # as below, where figures of classes may take it
                 "sha256": self.info.sha256 or self.file.sha256,
                 "source_sha256": self.source.sha256,
             },

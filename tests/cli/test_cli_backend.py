@@ -64,6 +64,7 @@ def test_what_runs_is_what_was_asked_for(
     assert report["model"] == {
         "name": "tiny",
         "file": name,
+        "precision": precision,
         "sha256": load_model(model.parent / name).sha256,
         "source_sha256": load_model(model).sha256,
     }
