@@ -17,13 +17,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from fake_kernels import KERNELS
 from numpy.typing import DTypeLike, NDArray
 
 from edgeseg.cuda.driver import Argument, GpuInfo
-from edgeseg.cuda.recipes import INPUT_RECIPE, SCORE_RECIPE, frame_bytes
-from edgeseg.cuda.twins import DTYPES, i420_to_input, person_to_bytes, scores_to_labels
 from edgeseg.errors import BackendUnavailable, ModelError
-from edgeseg.types import Size
 
 ALIGNMENT = 256
 Work = Callable[[], None]
@@ -274,38 +272,3 @@ class FakeDriver:
         }
         self.leaks = [f"{len(items)} x {name}" for name, items in held.items() if items]
         self.closed = True
-
-
-def _run_input(driver: FakeDriver, picture: int, recipe: int, tensor: int, damaged: int) -> None:
-    told = driver.view(recipe, INPUT_RECIPE, 1)[0]
-    luma = told["planes"][0]
-    size = Size(int(luma["x"]["size"]), int(luma["y"]["size"]))
-    made = i420_to_input(driver.view(picture, np.uint8, frame_bytes(size)), told).reshape(-1)
-    driver.view(tensor, made.dtype, made.size)[:] = made
-    driver.view(damaged, np.uint32, 1)[:] = 0
-
-
-def _run_scores(driver: FakeDriver, scores: int, recipe: int, out: int, damaged: int) -> None:
-    _decide(driver, scores_to_labels, (scores, recipe, out, damaged))
-
-
-def _run_person(driver: FakeDriver, scores: int, recipe: int, out: int, damaged: int) -> None:
-    _decide(driver, person_to_bytes, (scores, recipe, out, damaged))
-
-
-def _decide(driver: FakeDriver, twin: Callable[..., Any], at: tuple[int, int, int, int]) -> None:
-    scores, recipe, out, damaged = at
-    told = driver.view(recipe, SCORE_RECIPE, 1)[0]
-    count = int(told["pixels"]) * int(told["channels"])
-    values, wrong = twin(driver.view(scores, DTYPES[int(told["kind"])], count), told)
-    driver.view(out, np.uint8, values.size)[:] = values
-    if wrong:
-        driver.view(damaged, np.uint32, 1)[:] = 1
-
-
-KERNELS: dict[str, Callable[..., None]] = {
-    "i420_to_input": _run_input,
-    "scores_to_labels": _run_scores,
-    "person_to_bytes": _run_person,
-}
-"""The twins, by kernel name; each takes addresses as the kernel does."""

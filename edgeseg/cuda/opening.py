@@ -21,7 +21,7 @@ DRIVERS: dict[str, Callable[[GpuInfo], Driver]] = {
 """By package, in the order ``auto`` tries them."""
 OLDEST_SM = (5, 3)
 """Before it a GPU has no 16-bit floating point."""
-EXTRA = "pip install 'edgeseg[tensorrt]'"
+EXTRA = "pip install 'edgeseg[tensorrt]', or pip install cuda-python"
 ON_CPU = "choose --backend onnxruntime to run on the processor"
 
 

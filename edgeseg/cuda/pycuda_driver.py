@@ -68,7 +68,8 @@ class PycudaDriver:
         try:
             yield
         finally:
-            self._context.pop()
+            with self._saying("leaving its context"):
+                self._context.pop()
 
     def alloc(self, size: int) -> int:
         with self._saying(f"allocating {size / 2**20:.1f} MiB"):

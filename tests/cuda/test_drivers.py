@@ -22,10 +22,10 @@ def run_suite(kind: str, environment: dict[str, str]) -> None:
     package = PACKAGES[kind]
     if find_spec(package) is None or (package == "cuda" and find_spec("cuda.bindings") is None):
         pytest.skip(f"{kind} is not installed")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "driver_kit"]
     environment |= {"EDGESEG_TEST_CUDA": kind, "PYTHONPATH": PATH}
     run = subprocess.run(
-        [*command, str(HERE / "driver_suite.py")],
+        [*command, *map(str, sorted(HERE.glob("driver_suite*.py")))],
         env=environment,
         capture_output=True,
         text=True,
