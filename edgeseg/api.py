@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgeseg.assemble import assembled, open_model
-from edgeseg.config import ModelConfig, RunConfig, resolve
+from edgeseg.config import RunConfig, resolve
 from edgeseg.errors import ConfigError
 from edgeseg.meter import NoTimer
 from edgeseg.ops.planes import from_bgr
@@ -48,13 +48,25 @@ class OpenSegmenter:
         self.close()
 
 
-def open_segmenter(model: str | Path = "portrait", *, threads: int = 0) -> OpenSegmenter:
+def open_segmenter(
+    model: str | Path = "portrait",
+    *,
+    threads: int = 0,
+    backend: str = "auto",
+    precision: str = "auto",
+) -> OpenSegmenter:
     """Opens a shipped model by name or a file by path; threads 0 = measured.
+
+    backend, precision: as ``edgeseg run`` takes them; auto is what is fastest here of what was
+    found accurate enough.
 
     Raises:
         ModelError: no such model, or its file or card cannot be used.
+        ConfigError: no such backend or precision, or the model has no file of that precision.
+        BackendUnavailable: the backend cannot run here.
     """
-    config = ModelConfig(name=str(model), threads=threads)
+    given = {"name": str(model), "threads": threads, "backend": backend, "precision": precision}
+    config = resolve({"model": given}, where="open_segmenter").model
     return OpenSegmenter(open_model(config, live=True).segmenter)
 
 

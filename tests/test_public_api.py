@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from tiny_onnx import tiny_model
 
 import edgeseg
 
@@ -56,3 +57,15 @@ def test_run_returns_and_writes_the_report(tmp_path: Path) -> None:
     assert json.loads(path.read_text()) == report
     assert report["frames"]["written"] == 3
     assert report["ended"] == "done"
+
+
+def test_a_backend_and_a_precision_can_be_asked_for(tmp_path: Path) -> None:
+    with edgeseg.open_segmenter("portrait-sinet", backend="onnxruntime", precision="fp32") as one:
+        assert one.name == "portrait-sinet"
+    with pytest.raises(
+        edgeseg.ConfigError, match=r"open_segmenter: model\.backend: should be 'auto'"
+    ):
+        edgeseg.open_segmenter(backend="onnx")
+    net = tiny_model(tmp_path / "net.onnx")
+    with pytest.raises(edgeseg.ConfigError, match="no FP16 file of tiny"):
+        edgeseg.open_segmenter(net, backend="onnxruntime", precision="fp16")
