@@ -8,6 +8,7 @@ runtime that is installed; once, then from memory.
 from __future__ import annotations
 
 import logging
+import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,9 +118,11 @@ def int8_doubt(file: ModelFile) -> str:
     if not gate_passed(file):
         return f"{file.path.name} was not shown to be accurate enough (edgeseg build --data DIR)"
     flags = cpu_flags()
-    if flags and not flags & FAST_INT8:
-        return "this processor has no VNNI or dot-product instructions: slow, and less accurate"
-    return ""
+    if flags & FAST_INT8 or (not flags and platform.machine().lower() == "arm64"):  # Apple's
+        return ""
+    if not flags:
+        return "this system does not tell whether its processor has VNNI instructions"
+    return "this processor has no VNNI or dot-product instructions: slow, and less accurate"
 
 
 def fastest(

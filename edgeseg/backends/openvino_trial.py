@@ -69,7 +69,7 @@ def _run(file: ModelFile, cores: int, threads: int) -> subprocess.CompletedProce
     """Runs this module in another process that finds its modules where this one does."""
     package = Path(__file__).parents[2]
     paths = [str(Path(entry).absolute()) for entry in sys.path if entry]
-    command = [sys.executable, "-m", __name__, str(file.path.absolute())]
+    command = [sys.executable or "", "-m", __name__, str(file.path.absolute())]
     try:
         return subprocess.run(
             [*command, "--cores", str(cores), "--threads", str(threads)],

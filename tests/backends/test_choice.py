@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +156,6 @@ def test_int8_needs_a_passed_gate(model: ModelFile, monkeypatch: pytest.MonkeyPa
         ({"avx2", "avx_vnni"}, True),
         ({"asimd", "asimddp"}, True),
         ({"asimd"}, False),
-        (set(), True),  # macOS and Windows list none: it is timed
     ],
 )
 def test_int8_needs_a_processor_for_it(
@@ -167,6 +167,20 @@ def test_int8_needs_a_processor_for_it(
     found, remarks = chosen(model, backend="onnxruntime")
     assert (found == INT8) is taken
     assert ["no VNNI or dot-product" in r for r in remarks] == ([] if taken else [True])
+
+
+@pytest.mark.parametrize(("machine", "expected"), [("arm64", INT8), ("AMD64", FP32)])
+def test_where_instructions_are_not_listed_apple_s_are_known(
+    model: ModelFile, monkeypatch: pytest.MonkeyPatch, machine: str, expected: str
+) -> None:
+    make_int8(model)
+    monkeypatch.setattr(choice, "cpu_flags", lambda: frozenset())
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    timed(monkeypatch, {FP32: 10, INT8: 5})
+    found, remarks = chosen(model, backend="onnxruntime")
+    assert found == expected
+    told = "int8 not taken: this system does not tell whether its processor has VNNI instructions"
+    assert remarks == ([] if expected == INT8 else [told])
 
 
 def test_a_damaged_or_foreign_int8_file_leaves_float(
