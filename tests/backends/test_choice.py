@@ -11,18 +11,9 @@ import numpy as np
 import pytest
 from tiny_onnx import tiny_model
 
-from edgeseg.backends import (
-    Tuning,
-    choice,
-    gpu_choice,
-    open_network,
-    opening,
-    openvino_trial,
-    timing,
-    tuning,
-)
+from edgeseg.backends import choice, gpu_choice, opening, openvino_trial, timing, tuning
 from edgeseg.backends.options import BackendOptions
-from edgeseg.backends.tuning import Candidate
+from edgeseg.backends.tuning import Candidate, Tuning
 from edgeseg.config import ModelConfig
 from edgeseg.device import package_version
 from edgeseg.errors import BackendUnavailable, ConfigError, EdgesegError, ModelError
@@ -248,14 +239,14 @@ def test_an_int8_file_named_itself_runs_as_it_is(
 
 def test_a_dla_needs_tensorrt(model: ModelFile, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match=r"model\.dla: openvino runs on the CPU; use --backend t"):
-        open_network(model, ModelConfig(backend="openvino", dla=0), live=True)
+        choice.open_network(model, ModelConfig(backend="openvino", dla=0), live=True)
 
     def refuses(model: ModelFile, options: BackendOptions) -> Backend:
         raise BackendUnavailable(f"no tensorrt here for dla {options.dla}")
 
     monkeypatch.setitem(opening.BACKENDS, "tensorrt", refuses)
     with pytest.raises(BackendUnavailable, match="no tensorrt here for dla 0"):
-        open_network(model, ModelConfig(dla=0), live=True)
+        choice.open_network(model, ModelConfig(dla=0), live=True)
 
 
 class TestRealMeasurements:
@@ -272,7 +263,7 @@ class TestRealMeasurements:
         self, model: ModelFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         int8, cache = make_int8(model), tmp_path / "tuning.json"
-        opened = open_network(model, ModelConfig(), live=True, cache=cache)
+        opened = choice.open_network(model, ModelConfig(), live=True, cache=cache)
         assert opened.backend.info.sha256 == opened.file.sha256
         assert opened.file.path in (model.path, int8.path)
         assert opened.backend.info.precision == opened.file.spec.precision
@@ -284,7 +275,7 @@ class TestRealMeasurements:
         timed_files = {key.split(" | ")[0] for key in entries}
         assert timed_files == {model.sha256, int8.sha256}
         monkeypatch.delattr(tuning, "_measure")  # nothing is timed again
-        again = open_network(model, ModelConfig(), live=True, cache=cache)
+        again = choice.open_network(model, ModelConfig(), live=True, cache=cache)
         again.backend.close()
         assert (again.file, again.tuning) == (opened.file, opened.tuning)
 
@@ -297,7 +288,7 @@ class TestRealMeasurements:
             pytest.skip(f"{backend} is not installed")
         make_int8(model)
         config = ModelConfig(backend=backend, precision=precision, threads=1, workers=2)
-        opened = open_network(model, config, live=False, cache=tmp_path / "t.json")
+        opened = choice.open_network(model, config, live=False, cache=tmp_path / "t.json")
         assert (opened.backend.info.name, opened.backend.info.precision) == (backend, precision)
         assert (opened.tuning.threads, opened.tuning.workers) == (1, 2)
         opened.backend.close()
