@@ -61,17 +61,19 @@ def make_tensorrt(
 ) -> ModuleType:
     """Returns the module; ``gpu`` None is a machine without a driver.
 
-    faults: what goes wrong at a build: ``"memory"``, ``"layer"``, ``"no tactic"``.
+    faults: what goes wrong: ``memory``, ``no tactic``, ``sm`` at a build, ``memory at load``.
     """
-    from fake_tensorrt_classes import BEHAVIOUR
+    import fake_tensorrt_classes
+    import fake_tensorrt_runtime
 
+    behaviour = {**fake_tensorrt_classes.BEHAVIOUR, **fake_tensorrt_runtime.BEHAVIOUR}
     table, lacking = read_table(version)
     module = ModuleType("tensorrt_rtx" if version.startswith("rtx") else "tensorrt")
     module.__version__ = version.removeprefix("rtx-")  # type: ignore[attr-defined]
     world = World(module, version.removeprefix("rtx-"), version.startswith("rtx"), gpu, faults)
     for name, listed in table["classes"].items():
         if name not in lacking:
-            setattr(module, name, _make_class(name, listed, world, BEHAVIOUR.get(name), lacking))
+            setattr(module, name, _make_class(name, listed, world, behaviour.get(name), lacking))
     for value, dtype in _VALUES.items():
         if value in table["values"]:
             setattr(module, value, getattr(module.DataType, dtype))
@@ -222,3 +224,22 @@ def _set_known(properties: set[str]) -> Callable[[Any, str, Any], None]:
         object.__setattr__(self, key, value)
 
     return set_known
+
+
+def new(world: Any, kind_name: str, /, **state: Any) -> Any:
+    """Makes an object that Python code cannot construct itself."""
+    kind = getattr(world.module, kind_name)
+    made = kind.__new__(kind)
+    made.__dict__.update({f"_{key}": value for key, value in state.items()})
+    return made
+
+
+def say(logger: Any, severity: str, message: str) -> None:
+    logger.log(type(logger).Severity[severity], message)
+
+
+def need_logger(world: Any, logger: Any) -> None:
+    if not isinstance(logger, world.module.ILogger):
+        raise TypeError("__init__(): incompatible constructor arguments: no ILogger")
+    if not logger.__dict__.get("_ready"):
+        raise TypeError("ILogger.__init__() must be called when overriding __init__")

@@ -14,6 +14,7 @@ from edgeseg.cuda import Driver, open_driver
 from edgeseg.engine.build import ensure_engine
 from edgeseg.engine.cache import EngineFile
 from edgeseg.engine.library import load_library
+from edgeseg.engine.parse import is_out_of_memory
 from edgeseg.engine.request import EngineRequest, Progress
 from edgeseg.engine.runtime import OpenEngine, open_engine
 from edgeseg.errors import ModelError, SpecMismatch
@@ -72,6 +73,11 @@ def open_network(
     library = load_library(request.library)
     reasons: list[str] = []
     opened = open_engine(library, file.data, refused=reasons.append)
+    if opened is None and is_out_of_memory(reasons[-1]):
+        raise ModelError(
+            f"{file.path}: not enough GPU memory to load the engine: close other programs that use "
+            "the GPU"
+        )
     if opened is None and not file.built:
         condemned = f"is refused by {library.title} ({reasons[-1]})"
         file = ensure_engine(model, request, driver=driver, progress=progress, condemned=condemned)

@@ -9,6 +9,8 @@ from edgeseg.engine.library import Library
 from edgeseg.engine.support import OPERATOR_SINCE
 from edgeseg.errors import ModelError
 
+_WRAPPERS = "Internal Error|API Usage Error|Cuda Runtime|Serialization"
+"""Kinds of errors that say less than what stands in brackets behind them."""
 INSTEAD = "--backend onnxruntime runs it"
 
 
@@ -43,8 +45,13 @@ def clean(text: str) -> str:
     text = next((line for line in text.splitlines() if not line.startswith("Invalid Node")), text)
     text = re.sub(r"\. In \w+ at \S+?\.(cpp|h):\d+\)?", ")", " ".join(text.split()))
     text = re.sub(r"^\[\w+\.cpp::\w+::\d+\] |^\w+::\w+: |Error Code \d+: ", "", text)
-    text = re.sub(r"^[\w ]+? \((.*)\)$", r"\1", text)
+    text = re.sub(rf"^({_WRAPPERS}) \((.*)\)$", r"\2", text)
     return text if len(text) <= 300 else text[:297] + "..."
+
+
+def is_out_of_memory(text: str) -> bool:
+    """Says whether TensorRT's words mean that the GPU's memory was used up."""
+    return any(word in text for word in ("OutOfMemory", "out of memory", "MemoryAllocation"))
 
 
 def _is_unknown(reason: str, said: list[str]) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from edgeseg.engine.library import Library
 from edgeseg.engine.log import make_logger
-from edgeseg.engine.parse import clean, parse_network
+from edgeseg.engine.parse import clean, is_out_of_memory, parse_network
 from edgeseg.engine.progress import make_monitor
 from edgeseg.engine.request import EngineRequest, Progress, Target, Typing, sm_name
 from edgeseg.errors import BackendUnavailable, ModelError
@@ -130,7 +130,7 @@ def wanted_flags(work: Work) -> tuple[str, ...]:
 def failure(library: Library, work: Work, errors: list[str]) -> BackendUnavailable | ModelError:
     """Returns the one error that a failed build's log amounts to."""
     text = " ".join(errors)
-    if any(word in text for word in ("OutOfMemory", "out of memory", "MemoryAllocation")):
+    if is_out_of_memory(text):
         return ModelError(
             f"{work.where}: not enough GPU memory to build the engine with {library.title}: close "
             "other programs that use the GPU"

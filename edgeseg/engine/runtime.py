@@ -48,7 +48,7 @@ def open_engine(
     opened = OpenEngine(library, logger, runtime, engine)
     if engine is not None:
         return opened
-    reason = clean(logger.errors[0]) if logger.errors else "no reason given"
+    reason = clean(next(iter(logger.errors), "no reason given"))
     log.info("%s does not load the engine: %s", library.title, reason)
     if refused is not None:
         refused(reason)

@@ -155,6 +155,15 @@ def test_a_failure_closes_the_driver(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert driver.leaks == []
 
 
+def test_an_engine_that_does_not_fit_into_memory_is_not_built_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    install(monkeypatch, "10.3.0", faults=("memory at load",))
+    monkeypatch.setattr(trt, "open_driver", lambda kind, gpu: driver_of())
+    with pytest.raises(ModelError, match="not enough GPU memory to load the engine"):
+        open_tensorrt(tiny(tmp_path), BackendOptions(), rtx=False)
+
+
 def test_without_a_driver_it_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(BackendUnavailable, match="NVIDIA"):
         open_tensorrt(tiny(tmp_path), BackendOptions(), rtx=False)

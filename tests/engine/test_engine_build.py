@@ -78,7 +78,11 @@ def test_what_is_set_is_what_the_version_has(
     build(version, tmp_path, workspace=1 << 28, level=5)
     (config,) = module.Builder._world.seen
     assert config._pools == {module.MemoryPoolType.WORKSPACE: 1 << 28}
-    assert config.get_flag(module.BuilderFlag.TF32) is False
+    assert config.get_flag(module.BuilderFlag.TF32) is False, "10 bits are not FP32"
+    flags = module.NetworkDefinitionCreationFlag
+    names = [name for name in ("EXPLICIT_BATCH", "STRONGLY_TYPED") if hasattr(flags, name)]
+    bits = sum(1 << int(getattr(flags, name)) for name in names)
+    assert config._network._flags == bits, "no other flag, whatever its number is called"
     if version == "8.5.2":
         assert not hasattr(config, "builder_optimization_level")
     else:
@@ -126,6 +130,21 @@ def test_progress_is_reported_where_the_version_does(
         progress=lambda phase, share: seen.append((phase, share)),
     )
     assert seen == [("Tactic selection", 0.25), ("Tactic selection", 0.5), ("Building Engine", 0.5)]
+
+
+@pytest.mark.parametrize("version", ["8.5.2", "8.6.1"])
+def test_versions_that_report_no_progress_build_without(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, version: str
+) -> None:
+    install(monkeypatch, version)
+    seen: list[str] = []
+    ensure_engine(
+        tiny(tmp_path),
+        request_of(version, tmp_path),
+        driver=driver_of(),
+        progress=lambda phase, share: seen.append(phase),
+    )
+    assert seen == []
 
 
 def test_ctrl_c_ends_a_build_and_leaves_nothing(
