@@ -254,8 +254,8 @@ class ModelSpec(Strict):
     def decided(self) -> ModelSpec:
         """The recipe of what a FrameBackend gives: decided on the device, a byte per pixel.
 
-        Class scores become class numbers, a person's score its probability as 0..255; what other
-        heads give stays as it is. Names of outputs stay.
+        Class scores become class numbers at the input's size, a person's score its probability as
+        0..255; what other heads give stays as it is. Names of outputs stay.
         """
         if self.outputs_as not in ("semantic", "person"):
             return self

@@ -39,7 +39,7 @@ def _run_person(memory: Viewed, scores: int, recipe: int, out: int, damaged: int
 def _decide(memory: Viewed, twin: Callable[..., Any], at: tuple[int, int, int, int]) -> None:
     scores, recipe, out, damaged = at
     told = memory.view(recipe, SCORE_RECIPE, 1)[0]
-    count = int(told["pixels"]) * int(told["channels"])
+    count = int(told["rows"]) * int(told["columns"]) * int(told["channels"])
     values, wrong = twin(memory.view(scores, DTYPES[int(told["kind"])], count), told)
     memory.view(out, np.uint8, values.size)[:] = values
     if wrong:

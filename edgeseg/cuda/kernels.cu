@@ -22,7 +22,9 @@ struct InputRecipe {
     float matrix[3][4], mean[3], std[3];
 };
 struct ScoreRecipe {
-    int pixels, channels, pixel_stride, channel_stride;
+    int columns, rows, width, height;  // of the scores, of what is made
+    float ratio_x, ratio_y;            // scores per pixel made
+    int channels, pixel_stride, channel_stride;
     int kind, channel, activation;
 };
 
@@ -50,6 +52,18 @@ static __device__ int clamp(int value, int last) {
     return value < 0 ? 0 : value > last ? last : value;
 }
 
+// The two of so many values a place lies between, and how far from the first.
+struct Taps {
+    int first, second;
+    float along;
+};
+
+static __device__ Taps taps(int place, float ratio, int count) {
+    float at = ((float)place + 0.5f) * ratio - 0.5f;
+    int first = (int)floorf(at);
+    return {clamp(first, count - 1), clamp(first + 1, count - 1), at - floorf(at)};
+}
+
 static __device__ float box_sum(const byte* pixels, const Plane& plane, int column, int row) {
     const byte* corner = pixels + (long long)(row * plane.y.box) * plane.stride;
     corner += column * plane.x.box;
@@ -59,24 +73,18 @@ static __device__ float box_sum(const byte* pixels, const Plane& plane, int colu
     return (float)sum;
 }
 
-// One line of boxes between two columns; a weight of nothing is not read.
-static __device__ float between(const byte* pixels, const Plane& plane, int left, int right,
-                                float along, int row) {
-    float first = box_sum(pixels, plane, left, row) * (1.0f - along);
-    return along == 0.0f ? first : first + box_sum(pixels, plane, right, row) * along;
+// One line of boxes; a box of no weight is not read.
+static __device__ float line_of(const byte* pixels, const Plane& plane, Taps x, int row) {
+    float first = box_sum(pixels, plane, x.first, row) * (1.0f - x.along);
+    return x.along == 0.0f ? first : first + box_sum(pixels, plane, x.second, row) * x.along;
 }
 
 static __device__ float resized(const byte* picture, const Plane& plane, int column, int row) {
     const byte* pixels = picture + plane.offset;
-    float x = ((float)column + 0.5f) * plane.x.ratio - 0.5f;
-    float y = ((float)row + 0.5f) * plane.y.ratio - 0.5f;
-    float along = x - floorf(x), down = y - floorf(y);
-    int left = clamp((int)floorf(x), plane.x.level - 1);
-    int right = clamp((int)floorf(x) + 1, plane.x.level - 1);
-    int top = clamp((int)floorf(y), plane.y.level - 1);
-    int bottom = clamp((int)floorf(y) + 1, plane.y.level - 1);
-    float value = between(pixels, plane, left, right, along, top) * (1.0f - down);
-    if (down != 0.0f) value += between(pixels, plane, left, right, along, bottom) * down;
+    Taps x = taps(column, plane.x.ratio, plane.x.level);
+    Taps y = taps(row, plane.y.ratio, plane.y.level);
+    float value = line_of(pixels, plane, x, y.first) * (1.0f - y.along);
+    if (y.along != 0.0f) value += line_of(pixels, plane, x, y.second) * y.along;
     return rintf(value * (1.0f / (float)(plane.x.box * plane.y.box)));
 }
 
@@ -125,20 +133,34 @@ extern "C" __global__ void i420_to_input(const byte* picture, const InputRecipe*
     }
 }
 
-// One thread per pixel; the lowest of the best classes, as numpy's argmax.
+static __device__ float score_between(const void* scores, const ScoreRecipe* recipe, int channel,
+                                      Taps x, int row) {
+    long long line = (long long)row * recipe->columns;
+    long long plane = (long long)channel * recipe->channel_stride;
+    float first = load(scores, (line + x.first) * recipe->pixel_stride + plane, recipe->kind);
+    if (x.along == 0.0f) return first;
+    float second = load(scores, (line + x.second) * recipe->pixel_stride + plane, recipe->kind);
+    return first * (1.0f - x.along) + second * x.along;
+}
+
+// One thread per pixel made; the lowest of the best classes, as numpy's argmax.
 extern "C" __global__ void scores_to_labels(const void* scores, const ScoreRecipe* recipe,
                                             byte* labels, unsigned int* damaged) {
     int pixel = blockIdx.x * blockDim.x + threadIdx.x;
-    if (pixel >= recipe->pixels) return;
-    long long place = (long long)pixel * recipe->pixel_stride;
-    float best = load(scores, place, recipe->kind);
-    bool sound = is_number(best);
+    if (pixel >= recipe->width * recipe->height) return;
+    Taps x = taps(pixel % recipe->width, recipe->ratio_x, recipe->columns);
+    Taps y = taps(pixel / recipe->width, recipe->ratio_y, recipe->rows);
+    float best = 0.0f;
+    bool sound = true;
     int label = 0;
-    for (int channel = 1; channel < recipe->channels; ++channel) {
-        place += recipe->channel_stride;
-        float score = load(scores, place, recipe->kind);
+    for (int channel = 0; channel < recipe->channels; ++channel) {
+        float score = score_between(scores, recipe, channel, x, y.first);
+        if (y.along != 0.0f) {
+            float lower = score_between(scores, recipe, channel, x, y.second);
+            score = score * (1.0f - y.along) + lower * y.along;
+        }
         sound = sound && is_number(score);
-        if (score > best) {
+        if (channel == 0 || score > best) {
             best = score;
             label = channel;
         }
@@ -151,7 +173,7 @@ extern "C" __global__ void scores_to_labels(const void* scores, const ScoreRecip
 extern "C" __global__ void person_to_bytes(const void* scores, const ScoreRecipe* recipe,
                                            byte* bytes, unsigned int* damaged) {
     int pixel = blockIdx.x * blockDim.x + threadIdx.x;
-    if (pixel >= recipe->pixels) return;
+    if (pixel >= recipe->columns * recipe->rows) return;
     long long first = (long long)pixel * recipe->pixel_stride;
     float scale = recipe->kind == UINT8 ? 1.0f / 255.0f : 1.0f;
     long long place = first + (long long)recipe->channel * recipe->channel_stride;

@@ -42,7 +42,12 @@ INPUT_RECIPE = np.dtype(
 """Frame to network input: planes, network size, content, layout, element type, colours."""
 SCORE_RECIPE = np.dtype(
     [
-        ("pixels", "i4"),
+        ("columns", "i4"),
+        ("rows", "i4"),
+        ("width", "i4"),
+        ("height", "i4"),
+        ("ratio_x", "f4"),
+        ("ratio_y", "f4"),
         ("channels", "i4"),
         ("pixel_stride", "i4"),
         ("channel_stride", "i4"),
@@ -51,7 +56,9 @@ SCORE_RECIPE = np.dtype(
         ("activation", "i4"),
     ]
 )
-"""Network scores to a byte per pixel; strides count elements."""
+"""Network scores to bytes: their size, the size made, scores per pixel made, layout, decision.
+
+Strides count elements."""
 
 
 def frame_bytes(size: Size) -> int:
@@ -92,15 +99,19 @@ def _axis(size: int, target: int, ratio: int) -> tuple[int, int, int, float]:
     return size, level, box, size / (box * target)
 
 
-def score_recipe(spec: OutputSpec, output: TensorInfo) -> np.void:
+def score_recipe(spec: OutputSpec, output: TensorInfo, size: Size | None = None) -> np.void:
     """Returns a SCORE_RECIPE for a network's output as it lies in memory.
 
+    size: of the class numbers to make; None, and for a person: that of the scores.
     Raises ModelError for a shape or element type no kernel reads.
     """
     recipe = np.zeros((), SCORE_RECIPE)
     height, width, channels = picture_shape(spec, output)
     planar = spec.layout == "nchw" or len(output.shape) == 3
-    recipe["pixels"], recipe["channels"] = height * width, channels
+    made = size or Size(width, height)
+    recipe["columns"], recipe["rows"], recipe["channels"] = width, height, channels
+    recipe["width"], recipe["height"] = made
+    recipe["ratio_x"], recipe["ratio_y"] = width / made.width, height / made.height
     recipe["pixel_stride"] = 1 if planar else channels
     recipe["channel_stride"] = height * width if planar else 1
     recipe["kind"], recipe["channel"] = _kind(spec.name, output.dtype), spec.channel or 0

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edgeseg.cuda.driver import Driver
 from edgeseg.cuda.kernels import Kernels
 from edgeseg.cuda.memory import Memory
-from edgeseg.cuda.recipes import SCORE_RECIPE, picture_shape, score_recipe
+from edgeseg.cuda.recipes import SCORE_RECIPE, score_recipe
 from edgeseg.cuda.telling import TellOnce
 from edgeseg.cuda.tensors import fixed_shape
 from edgeseg.errors import ModelError
@@ -49,7 +49,11 @@ def results_for(
 
 
 class Decision:
-    """Class numbers or probabilities made by a kernel, downloaded with its flag in one copy."""
+    """Class numbers or probabilities made by a kernel, downloaded with its flag in one copy.
+
+    Class numbers are made at the size of the network's input: without their scores nobody can
+    smooth them later.
+    """
 
     def __init__(
         self,
@@ -67,8 +71,8 @@ class Decision:
         self._name = spec.outputs[0].name
         self._scores = addresses[self._name]
         info = next(info for info in infos if info.name == self._name)
-        recipe = score_recipe(spec.outputs[0], info)
-        height, width, _ = picture_shape(spec.outputs[0], info)
+        recipe = score_recipe(spec.outputs[0], info, spec.input.size if self._labels else None)
+        width, height = int(recipe["width"]), int(recipe["height"])
         self._shape = (1, height, width) if self._labels else (1, 1, height, width)
         self._pixels = height * width
         self._memory = Memory(driver)

@@ -24,8 +24,8 @@ def i420_to_input(picture: U8, recipe: np.void) -> Tensor:
     Each plane is averaged over boxes of whole pixels, then resized bilinearly, half-pixel centres,
     and rounded to a level; so are the colours, before they are normalised.
     """
-    width = np.arange(recipe["right"] - recipe["left"])
-    height = np.arange(recipe["bottom"] - recipe["top"])
+    width = np.arange(recipe["right"] - recipe["left"], dtype=np.int32)
+    height = np.arange(recipe["bottom"] - recipe["top"], dtype=np.int32)
     yuv = np.stack([_resized(picture, plane, width, height) for plane in recipe["planes"]])
     matrix = recipe["matrix"][:, :, None, None]
     rgb = ((matrix[:, 0] * yuv[0] + matrix[:, 1] * yuv[1]) + matrix[:, 2] * yuv[2]) + matrix[:, 3]
@@ -47,7 +47,8 @@ def _resized(picture: U8, plane: np.void, columns: I32, rows: I32) -> F32:
     flat[:length] = picture[start : start + length]
     pixels = flat.reshape(int(y["size"]), stride)[:, : int(x["size"])]
     boxes = _box_sums(_box_sums(pixels.astype(np.int32), x).T, y).T.astype(np.float32)
-    (left, right, along), (top, bottom, down) = _taps(columns, x), _taps(rows, y)
+    left, right, along = _taps(columns, x["ratio"], int(x["level"]))
+    top, bottom, down = _taps(rows, y["ratio"], int(y["level"]))
     upper = boxes[np.ix_(top, left)] * (1 - along) + boxes[np.ix_(top, right)] * along
     lower = boxes[np.ix_(bottom, left)] * (1 - along) + boxes[np.ix_(bottom, right)] * along
     area = np.float32(1) / np.float32(x["box"] * y["box"])
@@ -62,17 +63,20 @@ def _box_sums(lines: I32, axis: np.void) -> I32:
     return sums
 
 
-def _taps(places: I32, axis: np.void) -> tuple[I32, I32, F32]:
-    """Returns the two boxes each place lies between, and its distance from the first."""
-    at = (places.astype(np.float32) + np.float32(0.5)) * axis["ratio"] - np.float32(0.5)
+def _taps(places: I32, ratio: np.float32, count: int) -> tuple[I32, I32, F32]:
+    """Returns which two of so many values each place lies between, and how far from the first."""
+    at = (places.astype(np.float32) + np.float32(0.5)) * ratio - np.float32(0.5)
     first = np.floor(at)
-    number, last = first.astype(np.int32), int(axis["level"]) - 1
-    return number.clip(0, last), (number + 1).clip(0, last), (at - first).astype(np.float32)
+    number = first.astype(np.int32)
+    return number.clip(0, count - 1), (number + 1).clip(0, count - 1), at - first
 
 
 def scores_to_labels(scores: Tensor, recipe: np.void) -> tuple[U8, bool]:
-    """Returns uint8 [pixels], the lowest of the best classes; True where scores are no numbers."""
-    values = _by_channel(scores, recipe)
+    """Returns uint8 [pixels], the lowest of the best classes; True where scores are no numbers.
+
+    Scores are enlarged bilinearly, half-pixel centres, before they are compared.
+    """
+    values = _enlarged(_by_channel(scores, recipe), recipe)
     labels = values.argmax(axis=0).astype(np.uint8)
     wrong = ~np.isfinite(values).all(axis=0)
     labels[wrong] = NO_CLASS
@@ -101,8 +105,25 @@ def person_to_bytes(scores: Tensor, recipe: np.void) -> tuple[U8, bool]:
 
 def _by_channel(scores: NDArray[np.generic], recipe: np.void) -> F32:
     """Views flat scores as float32 [channels, pixels]."""
-    shape = int(recipe["channels"]), int(recipe["pixels"])
+    shape = int(recipe["channels"]), int(recipe["rows"]) * int(recipe["columns"])
     flat = scores.reshape(-1)[: shape[0] * shape[1]]
     planar = recipe["pixel_stride"] == 1
     turned = flat.reshape(shape) if planar else flat.reshape(shape[::-1]).T
     return np.asarray(turned, np.float32)
+
+
+def _enlarged(values: F32, recipe: np.void) -> F32:
+    """Returns float32 [channels, pixels made]; a value of no weight is not looked at."""
+    columns, rows = (np.arange(recipe[side], dtype=np.int32) for side in ("width", "height"))
+    left, right, along = _taps(columns, recipe["ratio_x"], int(recipe["columns"]))
+    top, bottom, down = _taps(rows, recipe["ratio_y"], int(recipe["rows"]))
+    planes = values.reshape(len(values), int(recipe["rows"]), int(recipe["columns"]))
+    with np.errstate(invalid="ignore"):
+        wide = _between(planes[:, :, left], planes[:, :, right], along)
+        high = _between(wide[:, top], wide[:, bottom], down[:, None])
+    return high.reshape(len(values), -1)
+
+
+def _between(first: F32, second: F32, share: F32) -> F32:
+    mixed: F32 = np.where(share == 0, first, first * (1 - share) + second * share)
+    return mixed

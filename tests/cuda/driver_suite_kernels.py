@@ -48,7 +48,8 @@ def test_kernels_give_what_their_twins_give(driver: Driver) -> None:
         for dtype in ("float32", "float16"):
             scores = random_scores(5, "nhwc", dtype)
             scores[0, 4, 5] = np.nan
-            recipe = described(scores, "nhwc", activation=activation, channel=1)[1]
+            size = Size(26, 18) if twin is scores_to_labels else None
+            recipe = described(scores, "nhwc", size, activation=activation, channel=1)[1]
             values, damaged = twin(scores.ravel(), recipe)
             out = driver.alloc(values.nbytes)
             kernels.decide(

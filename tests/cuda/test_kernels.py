@@ -61,7 +61,7 @@ def test_the_input_kernel_in_every_colour_space(color: ColorSpace, order: str) -
 
 
 def run_decision(name: str, scores: Any, recipe: np.void) -> tuple[Any, bool]:
-    pixels = int(recipe["pixels"])
+    pixels = int(recipe["width"]) * int(recipe["height"])
     out, damaged = np.full(pixels + GUARD, 0xA5, np.uint8), np.zeros(1, np.uint32)
     told = np.array([recipe], SCORE_RECIPE)
     emulate(name, (pixels, 1), (ROW, 1), [np.ascontiguousarray(scores), told, out, damaged])
@@ -72,11 +72,14 @@ def run_decision(name: str, scores: Any, recipe: np.void) -> tuple[Any, bool]:
 @pytest.mark.parametrize("layout", ["nchw", "nhwc"])
 @pytest.mark.parametrize("dtype", ["float32", "float16", "uint8"])
 @pytest.mark.parametrize("channels", [1, 2, 11])
-def test_the_label_kernel_is_its_twin(layout: str, dtype: str, channels: int) -> None:
+@pytest.mark.parametrize("size", [None, Size(39, 27), Size(26, 9), Size(31, 40)])
+def test_the_label_kernel_is_its_twin(
+    layout: str, dtype: str, channels: int, size: Size | None
+) -> None:
     scores = random_scores(channels, layout, dtype, seed=channels)
     if dtype != "uint8":
         scores.ravel()[[5, 50]] = np.nan, np.inf
-    recipe = described(scores, layout)[1]
+    recipe = described(scores, layout, size)[1]
     labels, damaged = run_decision("scores_to_labels", scores, recipe)
     expected, twin_damaged = scores_to_labels(scores.ravel(), recipe)
     np.testing.assert_array_equal(labels, expected)

@@ -13,6 +13,7 @@ from edgeseg.cuda.recipes import score_recipe
 from edgeseg.cuda.twins import NO_CLASS, i420_to_input, person_to_bytes, scores_to_labels
 from edgeseg.errors import ModelError
 from edgeseg.ops.image import network_input
+from edgeseg.ops.labels import best_class
 from edgeseg.protocols import TensorInfo
 from edgeseg.segment.activation import class_probability
 from edgeseg.spec import OutputSpec
@@ -109,11 +110,11 @@ def test_odd_sizes_are_not_shifted(size: Size) -> None:
 
 
 def described(
-    scores: NDArray[Any], layout: str = "nchw", **changes: Any
+    scores: NDArray[Any], layout: str = "nchw", size: Size | None = None, **changes: Any
 ) -> tuple[OutputSpec, np.void]:
     meaning = changes.pop("meaning", "person")
     spec = OutputSpec(name="out", layout=layout, meaning=meaning, **changes)  # type: ignore[arg-type]
-    return spec, score_recipe(spec, TensorInfo("out", scores.shape, str(scores.dtype)))
+    return spec, score_recipe(spec, TensorInfo("out", scores.shape, str(scores.dtype)), size)
 
 
 def random_scores(channels: int, layout: str, dtype: str, seed: int = 0) -> NDArray[Any]:
@@ -134,6 +135,19 @@ def test_labels_are_numpys_argmax(layout: str, dtype: str, channels: int) -> Non
     axis = 1 if layout == "nchw" else 3
     np.testing.assert_array_equal(labels, scores.argmax(axis=axis).ravel())
     assert not damaged
+
+
+@pytest.mark.parametrize(
+    "size", [Size(26, 18), Size(52, 36), Size(40, 11), Size(13, 9), Size(5, 4)]
+)
+@pytest.mark.parametrize("layout", ["nchw", "nhwc"])
+def test_labels_are_those_of_enlarged_scores(layout: str, size: Size) -> None:
+    scores = random_scores(5, layout, "float32")
+    labels, _ = scores_to_labels(scores.ravel(), described(scores, layout, size)[1])
+    planes = scores[0] if layout == "nchw" else scores[0].transpose(2, 0, 1)
+    theirs = best_class(np.ascontiguousarray(planes), size=size)
+    assert labels.size == size.width * size.height
+    assert (labels.reshape(theirs.shape) == theirs).mean() >= 0.995
 
 
 def test_the_lower_class_wins_a_tie() -> None:
