@@ -79,7 +79,10 @@ class Comparison:
 
     def add_result(self, ours: Result, theirs: Result) -> None:
         """Adds a frame's decisions."""
-        self.counts += confusion_counts(decisions(ours), decisions(theirs), CLASSES)
+        found, reference = decisions(ours), decisions(theirs)
+        if found.shape != reference.shape:  # a GPU decides more finely: at the input's size
+            found, reference = label_map(ours), label_map(theirs)
+        self.counts += confusion_counts(found, reference, CLASSES)
         if isinstance(ours, Instances) and isinstance(theirs, Instances):
             _match(ours, theirs, self.objects)
 
