@@ -24,7 +24,7 @@ REFERENCE = "onnxruntime"
 class Bench:
     """A model, where its files will run, and a place for those on trial.
 
-    clip: consecutive frames for flicker, may be empty.
+    clip: consecutive frames for flicker, may be empty. clip_name: of the file they come from.
     """
 
     model: ModelFile
@@ -32,6 +32,7 @@ class Bench:
     options: BuildOptions
     stage: Stage
     clip: Sequence[Frame] = ()
+    clip_name: str = ""
 
     def open(self, precision: Precision, file: ModelFile | None) -> Backend:
         """Opens what is built for, in one thread: a file, or what a GPU backend finds for itself.

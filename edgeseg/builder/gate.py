@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from edgeseg.builder.bench import Bench
 from edgeseg.builder.judge import Judge, Score
+from edgeseg.builder.make import Made
 from edgeseg.builder.speed import side_by_side_ms
 from edgeseg.device import cpu_name, gpu_name, package_version
 from edgeseg.evaluate.steadiness import clip_flicker
@@ -18,9 +19,6 @@ from edgeseg.model_file import ModelFile
 from edgeseg.protocols import Backend
 from edgeseg.segment import NetworkSegmenter
 from edgeseg.spec import Precision
-
-if TYPE_CHECKING:
-    from edgeseg.precision.sensitivity import LayerError
 
 FASTER = 1.05
 """FP32's time over its own from which a file counts as faster: less is noise of the measurement."""
@@ -102,17 +100,8 @@ def measure(
         )
 
 
-def record(
-    verdict: Verdict,
-    judge: Judge | None,
-    *,
-    kept: Sequence[LayerError],
-    searched_on: Mapping[str, Any] | None,
-) -> dict[str, Any]:
-    """Returns what the report and the file's recipe say of the gate; no path is in it.
-
-    kept: layers a search left in floating point. searched_on: the pictures they were chosen on.
-    """
+def record(bench: Bench, verdict: Verdict, judge: Judge | None, made: Made) -> dict[str, Any]:
+    """Returns what the report and the file's recipe say of the gate; no path is in it."""
     rows = {row.precision: _figures(row) for row in verdict.rows}
     drop = verdict.row.drop
     return {
@@ -128,9 +117,11 @@ def record(
             "backend": verdict.backend,
         },
         "kept": [
-            {"layer": one.layer, "kind": one.kind, "snr_db": round(one.snr_db, 1)} for one in kept
+            {"layer": one.layer, "kind": one.kind, "snr_db": round(one.snr_db, 1)}
+            for one in made.kept
         ],
-        "searched_on": None if searched_on is None else dict(searched_on),
+        "searched_on": None if made.searched_on is None else dict(made.searched_on),
+        "clip": {"file": bench.clip_name, "frames": len(bench.clip)} if bench.clip else None,
         "device": {"cpu": cpu_name(), "gpu": gpu_name()},
         "date": datetime.now(timezone.utc).date().isoformat(),
     }

@@ -69,7 +69,8 @@ def build_model(model: ModelFile, options: BuildOptions, *, tell: Tell = log.inf
         require_ranges(model)
     places = {variant: place_for(model, variant, options) for variant in target.variants}
     with staging() as stage:
-        bench = Bench(model, target, options, stage, _clip(options))
+        name, clip = _clip(options)
+        bench = Bench(model, target, options, stage, clip, name)
         return _build(bench, Kept(places), tell)
 
 
@@ -86,12 +87,12 @@ def _refuse(model: ModelFile, options: BuildOptions, target: Target) -> None:
         )
 
 
-def _clip(options: BuildOptions) -> list[Frame]:
-    """Returns frames for flicker: of ``--clip``, else of a calibration video."""
+def _clip(options: BuildOptions) -> tuple[str, list[Frame]]:
+    """Returns a video's name and frames for flicker: of ``--clip``, else of calibration."""
     source = options.clip
     if source is None and options.calibration is not None and options.calibration.is_file():
         source = options.calibration
-    return [] if source is None else first_frames(source, CLIP_FRAMES)
+    return ("", []) if source is None else (source.name, first_frames(source, CLIP_FRAMES))
 
 
 def _build(bench: Bench, kept: Kept, tell: Tell) -> Outcome:
@@ -134,7 +135,7 @@ def _decide(
     except BaseException:
         kept.undo()
         raise
-    found = gate.record(verdict, judge, kept=made.kept, searched_on=made.searched_on)
+    found = gate.record(bench, verdict, judge, made)
     report = report_of(bench, made, found)
     if verdict.passed is False:
         kept.undo()
@@ -165,7 +166,8 @@ def _with_gate(bench: Bench, variant: Variant, made: Made, found: dict[str, Any]
     if spec.build is None:
         raise ModelError(f"{bench.model.name}: the {variant} file carries no recipe of its making")
     build = spec.build.model_copy(update={"gate": found})
-    return replace_recipe(data, spec.model_copy(update={"build": build}))
+    own = {"build": build, "metrics": {}}  # what the FP32 model scored is not what this file does
+    return replace_recipe(data, spec.model_copy(update=own))
 
 
 def _compared(bench: Bench, made: Made) -> dict[Precision, ModelFile | None]:

@@ -11,13 +11,14 @@ import cv2
 import pytest
 from outlier_network import bright_people, outlier_model
 
-from edgeseg.assemble import open_source
+from edgeseg.assemble import make_sink, open_source
 from edgeseg.builder import BuildOptions, int8
 from edgeseg.cli import main
-from edgeseg.config import SourceConfig
+from edgeseg.config import RunConfig, SourceConfig
 from edgeseg.evaluate import DataChoice
 from edgeseg.model_file import ModelFile, builds_of, load_model, load_variant
 from edgeseg.ops.planes import to_bgr
+from edgeseg.types import OutputInfo, Rendered
 
 pytest.importorskip("onnx", reason="converting models needs the onnx package")
 
@@ -38,6 +39,18 @@ def draw(folder: Path, *, seed: int) -> Path:
             assert cv2.imwrite(str(folder / kind / f"{frame.index:02d}.png"), pixels)
     source.close()
     return folder
+
+
+def film(path: Path, *, frames: int) -> Path:
+    """A video of the drawn person."""
+    source = open_source(SourceConfig(uri=f"synthetic://portrait?size=256x192&frames={frames}"))
+    sink = make_sink(str(path), RunConfig())
+    sink.open(OutputInfo(source.info, source.info.size))
+    while (frame := source.read()) is not None:
+        sink.write(Rendered(frame.planes, frame, None))
+    sink.close()
+    source.close()
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -205,6 +218,17 @@ def test_ranges_of_an_earlier_file_stand_in_for_pictures(
     assert code == 0, said
     assert third["gate"]["passed"] is None
     assert "was not compared with FP32 in accuracy" in said
+
+
+def test_a_video_calibrates_and_shows_flicker(build: Any, tmp_path: Path) -> None:
+    clip = film(tmp_path / "clip.mp4", frames=24)
+    code, said, report = build("-p", "int8", "--calibration", clip, "--images", 16)
+    assert code == 0, said
+    gate = report["gate"]
+    assert gate["data"] == {"kind": "agreement", "data": "clip.mp4", "pictures": 6}
+    assert gate["clip"] == {"file": "clip.mp4", "frames": 24}
+    assert all(0 <= row["flicker"] < 0.2 for row in gate["scores"].values())
+    assert "flicker" in said
 
 
 def test_fp16_is_made_for_gpus(build: Any, drawn: tuple[Path, Path], model: ModelFile) -> None:
