@@ -46,7 +46,11 @@ def pictures_for(model: ModelFile, options: BuildOptions) -> Pictures:
     if options.data is not None:
         few = calibration_inputs(model.spec, source, count=FOR_RANKING, seed=seed)
         return Pictures(options.images, (), few)
-    inputs = calibration_inputs(model.spec, source, count=options.images + HELD_OUT, seed=seed)
+    asked = options.images + HELD_OUT
+    inputs = calibration_inputs(model.spec, source, count=asked, seed=seed)
+    if source.is_file() and len(inputs) > 1:
+        # All frames of a video come in another order than fewer of them, of which some calibrate.
+        inputs = calibration_inputs(model.spec, source, count=len(inputs) - 1, seed=seed)
     if len(inputs) < 2:
         raise ConfigError(
             f"--calibration {source}: one picture; without --data some are held out to compare "
