@@ -97,12 +97,39 @@ class ICudaEngine:
         del profile_index
         return [tuple(shape) for shape in self._plan["profile"][name]]
 
-    def create_execution_context(self, strategy: Any = None) -> Any:
+    def create_runtime_config(self) -> Any:
+        return new(self._world, "IRuntimeConfig", cache=None)
+
+    def create_execution_context(self, strategy: Any = None, runtime_config: Any = None) -> Any:
         del strategy
+        if runtime_config is not None and runtime_config._cache is not None:
+            runtime_config._cache._blob = f"kernels of {self._world.version}".encode()
         return new(self._world, "IExecutionContext", engine=self, addresses={}, shapes={}, runs=0)
 
     def create_engine_inspector(self) -> Any:
         return new(self._world, "EngineInspector", engine=self)
+
+
+class IRuntimeConfig:
+    _world: Any
+    _cache: Any
+
+    def create_runtime_cache(self) -> Any:
+        return new(self._world, "IRuntimeCache", blob=b"")
+
+    def set_runtime_cache(self, cache: Any = None) -> None:
+        self._cache = cache
+
+
+class IRuntimeCache:
+    _world: Any
+
+    def deserialize(self, blob: bytes) -> bool:
+        self._blob = bytes(blob)
+        return self._blob == f"kernels of {self._world.version}".encode()
+
+    def serialize(self) -> Any:
+        return self._world.module.IHostMemory(self._blob)
 
 
 class EngineInspector:
@@ -174,5 +201,13 @@ def array_at(address: int, shape: tuple[int, ...], node: Any) -> Any:
 
 
 BEHAVIOUR: dict[str, type] = {
-    kind.__name__: kind for kind in (Runtime, ICudaEngine, EngineInspector, IExecutionContext)
+    kind.__name__: kind
+    for kind in (
+        Runtime,
+        ICudaEngine,
+        IRuntimeConfig,
+        IRuntimeCache,
+        EngineInspector,
+        IExecutionContext,
+    )
 }

@@ -13,6 +13,7 @@ from edgeseg.backends.options import BackendOptions
 from edgeseg.cuda import Driver, open_driver
 from edgeseg.engine.build import ensure_engine
 from edgeseg.engine.cache import EngineFile
+from edgeseg.engine.kernel_cache import KernelCache
 from edgeseg.engine.library import load_library
 from edgeseg.engine.parse import is_out_of_memory
 from edgeseg.engine.request import EngineRequest, Progress
@@ -98,6 +99,7 @@ class TensorRtNetwork:
     def __init__(self, opened: OpenEngine, file: EngineFile, spec: ModelSpec) -> None:
         """Takes over a loaded engine. Raises SpecMismatch when it is not what the recipe says."""
         self._opened = opened
+        self._kernels = KernelCache(opened, file.path)
         self._lanes: list[TensorRtLane] = []
         self._shape = {spec.input.name: spec.input.shape}
         wanted = file.manifest.wanted
@@ -122,7 +124,9 @@ class TensorRtNetwork:
 
     def lane(self, stream: int) -> TensorRtLane:
         """Opens one more execution context. Raises ModelError when there is no memory for it."""
-        context = self._opened.engine.create_execution_context()
+        config = self._kernels.config
+        options = {} if config is None else {"runtime_config": config}
+        context = self._opened.engine.create_execution_context(**options)
         if context is None:
             raise ModelError(
                 f"{self._info.file}: no GPU memory for one more call at once "
@@ -137,6 +141,8 @@ class TensorRtNetwork:
         for lane in self._lanes:
             lane.close()
         self._lanes.clear()
+        self._kernels.save()
+        self._kernels.close()
         self._opened.close()
 
     def _tensors(self, mode: str) -> tuple[TensorInfo, ...]:

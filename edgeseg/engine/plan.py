@@ -78,7 +78,8 @@ def build_plan(
     data = bytes(memoryview(plan))
     if library.rtx:
         return Plan(data, flags)
-    return Plan(data, flags, bytes(memoryview(config.get_timing_cache().serialize())), reused)
+    timings = config.get_timing_cache().serialize()
+    return Plan(data, flags, b"" if timings is None else bytes(memoryview(timings)), reused)
 
 
 def open_builder(library: Library, logger: Any) -> Any:

@@ -155,6 +155,28 @@ def test_a_failure_closes_the_driver(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert driver.leaks == []
 
 
+def test_rtx_keeps_the_kernels_it_compiled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    model = tiny(tmp_path)
+    backend, _ = opened(monkeypatch, RTX, model)
+    backend.close()
+    kernels = engine_of(tmp_path).with_suffix(".kernels")
+    assert kernels.read_bytes() == b"kernels of 1.7.1.116"
+    kernels.write_bytes(b"kernels of another")
+    backend, _ = opened(monkeypatch, RTX, model)
+    backend.close()
+    assert kernels.read_bytes() == b"kernels of 1.7.1.116"
+    before = kernels.stat().st_mtime_ns
+    backend, _ = opened(monkeypatch, RTX, model)
+    backend.close()
+    assert kernels.stat().st_mtime_ns == before, "the same kernels are not written again"
+
+
+def test_tensorrt_has_no_kernels_to_keep(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    backend, _ = opened(monkeypatch, "11.4.0.106", tiny(tmp_path))
+    backend.close()
+    assert not engine_of(tmp_path).with_suffix(".kernels").exists()
+
+
 def test_an_engine_that_does_not_fit_into_memory_is_not_built_again(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
