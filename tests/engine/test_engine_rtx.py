@@ -51,6 +51,21 @@ def test_every_shipped_model_builds(
     assert phases
 
 
+def test_an_int8_file_builds(rtx: Library, tmp_path: Path) -> None:
+    from engine_kit import tiny
+    from test_engine_int8 import write_variant
+
+    model = tiny(tmp_path)
+    write_variant(model, "int8-trt16")
+    made = ensure_engine(model, request_for(tmp_path, "int8"))
+    assert made.manifest.wanted.variant == "int8-trt16"
+    write_variant(model, "int8-trt16", zero=3)
+    with pytest.raises(
+        ModelError, match=r"node 'QuantizeLinear' .*Non-zero zero point is not"
+    ):
+        ensure_engine(model, request_for(tmp_path, "int8"))
+
+
 def test_a_capability_it_does_not_know_is_refused(rtx: Library, tmp_path: Path) -> None:
     with pytest.raises(BackendUnavailable, match=r"builds for SM75, .* not for sm_87"):
         ensure_engine(load_model("portrait"), request_for(tmp_path, "fp32", (8, 7)))
