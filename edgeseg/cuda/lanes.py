@@ -83,15 +83,16 @@ class Lane:
     def infer(self, tensor: Tensor) -> dict[str, Tensor]:
         """Returns the outputs the recipe names for one input tensor, checked before."""
         given = np.ascontiguousarray(tensor, self._input.dtype)
+        shapes = {name: self._outputs[name] for name in self._wanted}
+        found = {name: np.empty(fixed_shape(info), info.dtype) for name, info in shapes.items()}
         with self._driver.current():
-            self._driver.upload(self._frame.tensor, given, self._stream)
-            self._network.enqueue(self._stream)
-            found: dict[str, Tensor] = {}
-            for name in self._wanted:
-                info = self._outputs[name]
-                found[name] = np.empty(fixed_shape(info), info.dtype)
-                self._driver.download(found[name], self._addresses[name], self._stream)
-            self._driver.synchronize(self._stream)
+            try:
+                self._driver.upload(self._frame.tensor, given, self._stream)
+                self._network.enqueue(self._stream)
+                for name, target in found.items():
+                    self._driver.download(target, self._addresses[name], self._stream)
+            finally:
+                self._driver.synchronize(self._stream)
         return found
 
     def _go(self) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from typing import Any
 
@@ -106,3 +109,30 @@ def test_frames_through_a_network_give_the_processors_mask() -> None:
     assert stub_counts()["runnable graphs"] >= 1
     gpu.close()
     nothing_left()
+
+
+@pytest.mark.skipif(not STUB, reason="the network stands for one on a GPU: it reads host memory")
+def test_a_process_that_never_closes_its_model_ends_well() -> None:
+    code = (
+        "from emulation import put_on_stub\n"
+        "from ort_network import OrtNetwork\n"
+        "from pictures import drawn\n"
+        "from edgeseg.backends.gpu import GpuBackend\n"
+        "from edgeseg.cuda import open_driver\n"
+        "from edgeseg.model_file import load_model\n"
+        "from edgeseg.types import Size\n"
+        "file = load_model('portrait-sinet')\n"
+        "network = OrtNetwork(file, put_on=put_on_stub)\n"
+        f"backend = GpuBackend(file.spec, network, open_driver({KIND!r}), lanes=2)\n"
+        "for _ in range(3):\n"
+        "    backend.infer_frame(drawn('portrait', Size(64, 48)))\n"
+    )
+    path = os.pathsep.join([os.environ["PYTHONPATH"], *sys.path])
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
