@@ -52,14 +52,17 @@ def show_model(
     as_json: bool = typer.Option(False, "--json", help="Print JSON instead of YAML."),
 ) -> None:
     """Show a model's card: input, outputs, scores, licence and what it was trained on."""
-    from edgeseg.model_file import load_model
+    from edgeseg.model_file import load_model, variants_of
 
     loaded = load_model(model)
+    others = {name: _variant(file) for name, file in variants_of(loaded).items()}
     if as_json:
         card = loaded.spec.model_dump(mode="json", by_alias=True)
-        _print_json({**_summary(loaded), "card": card})
+        _print_json({**_summary(loaded), "card": card, "variants": others})
         return
-    typer.echo(f"# {loaded.path}\n# sha256 {loaded.sha256}\n{loaded.spec.to_card()}", nl=False)
+    lines = [f"# {loaded.path}", f"# sha256 {loaded.sha256}"]
+    lines += [f"# {name}: {row['path']}{_gate_words(row['gate'])}" for name, row in others.items()]
+    typer.echo("\n".join(lines) + f"\n{loaded.spec.to_card()}", nl=False)
 
 
 @models_app.command("check")
@@ -98,6 +101,17 @@ def _summary(loaded: Any) -> dict[str, Any]:
         "licence": spec.licence,
         "metrics": spec.metrics,
     }
+
+
+def _variant(file: Any) -> dict[str, Any]:
+    """Where a file made from the model lies, and what ``edgeseg build`` found it to cost."""
+    return {"path": str(file.path), "sha256": file.sha256, "gate": file.spec.build.gate}
+
+
+def _gate_words(gate: dict[str, Any]) -> str:
+    drop, ratio = gate.get("drop"), _at(gate, "speed", "ratio")
+    lost = f", lost {drop:.2f} points" if isinstance(drop, int | float) else ""
+    return lost + (f", {ratio:.2f} times as fast" if isinstance(ratio, int | float) else "")
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

@@ -12,6 +12,7 @@ from tiny_onnx import network, save, spec_for, tiny_model
 from edgeseg.assets import configs_dir
 from edgeseg.cli import main
 from edgeseg.model_file import load_model, shipped_models
+from edgeseg.spec import Build
 
 
 def models(*arguments: str) -> int:
@@ -85,6 +86,21 @@ def test_show_prints_the_card(capsys: pytest.CaptureFixture[str], tmp_path: Path
     shown = json.loads(capsys.readouterr().out)
     assert shown["card"]["input"]["name"] == "image"
     assert shown["licence"] == "not stated"
+
+
+def test_show_names_the_files_made_from_a_model(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tiny_model(tmp_path / "net.onnx")
+    gate = {"passed": True, "drop": 0.136, "speed": {"ratio": 2.33}}
+    made = Build(variant="int8", source_sha256=load_model(path).sha256, gate=gate)
+    small = tiny_model(tmp_path / "net.int8.onnx", precision="int8", build=made)
+    assert models("show", str(path)) == 0
+    out = capsys.readouterr().out
+    assert f"# int8: {small}, lost 0.14 points, 2.33 times as fast\n" in out
+    assert yaml.safe_load(out)["name"] == "tiny"
+    assert models("show", str(path), "--json") == 0
+    assert json.loads(capsys.readouterr().out)["variants"]["int8"]["gate"] == gate
 
 
 def test_check_says_what_is_right(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
