@@ -14,9 +14,9 @@ import numpy as np
 from edgeseg.cuda.driver import Driver
 from edgeseg.cuda.kernels import Kernels
 from edgeseg.cuda.lanes import Lane, check_tensor
-from edgeseg.cuda.telling import TellOnce
 from edgeseg.errors import BackendUnavailable, SpecMismatch
 from edgeseg.model_file import mismatches
+from edgeseg.once import TellOnce
 from edgeseg.protocols import BackendInfo, DeviceNetwork, Tensor
 from edgeseg.spec import ModelSpec
 from edgeseg.types import Frame, Geometry

@@ -12,9 +12,9 @@ from edgeseg.cuda.frames import FrameInput
 from edgeseg.cuda.kernels import Kernels
 from edgeseg.cuda.memory import Memory
 from edgeseg.cuda.results import results_for
-from edgeseg.cuda.telling import TellOnce
 from edgeseg.cuda.tensors import byte_count, fixed_shape
 from edgeseg.errors import EdgesegError, ModelError
+from edgeseg.once import TellOnce
 from edgeseg.protocols import DeviceNetwork, Tensor
 from edgeseg.spec import ModelSpec
 from edgeseg.types import Frame, Geometry

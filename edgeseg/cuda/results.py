@@ -12,9 +12,9 @@ from edgeseg.cuda.driver import Driver
 from edgeseg.cuda.kernels import Kernels
 from edgeseg.cuda.memory import Memory
 from edgeseg.cuda.recipes import SCORE_RECIPE, score_recipe
-from edgeseg.cuda.telling import TellOnce
 from edgeseg.cuda.tensors import fixed_shape
 from edgeseg.errors import ModelError
+from edgeseg.once import TellOnce
 from edgeseg.protocols import Tensor, TensorInfo
 from edgeseg.spec import ModelSpec
 

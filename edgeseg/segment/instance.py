@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeseg.errors import ModelError
+from edgeseg.once import TellOnce
 from edgeseg.ops.boxes import Suppression, clip, suppress, to_frame
 from edgeseg.protocols import Tensor
 from edgeseg.segment.activation import shape_text, sigmoid
 from edgeseg.segment.candidates import Reader
 from edgeseg.segment.cropping import Extent, cut
-from edgeseg.segment.once import TellOnce
 from edgeseg.segment.prototypes import Prototypes, assemble, covered, fitted, to_levels
 from edgeseg.spec import ModelSpec
 from edgeseg.types import F32, I32, U8, Geometry, Instances, Size

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from edgeseg.once import TellOnce
 from edgeseg.protocols import Tensor
 from edgeseg.segment.activation import class_probability
 from edgeseg.segment.cropping import crop
-from edgeseg.segment.once import TellOnce
 from edgeseg.spec import ModelSpec
 from edgeseg.types import Geometry, Matte
 

@@ -1,4 +1,4 @@
-"""Warnings that are given once, however many lanes and frames cause them."""
+"""Warnings that are given once, however many frames and threads cause them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 
 
 class TellOnce:
-    """Logs each message as a warning the first time; thread-safe enough to not repeat."""
+    """Logs each message as a warning the first time; thread-safe enough."""
 
     def __init__(self, log: logging.Logger) -> None:
         self._log = log
