@@ -74,7 +74,7 @@ def calibrate(
             f"(known: {', '.join(known)})"
         )
     pictures = find_pictures(source, count=count, seed=seed)
-    place = _remembered_at(model, pictures, method)
+    place = _remembered_at(model, pictures, method, count)
     found = _recalled(place)
     if found is None:
         found = _measured(model, pictures, method, count=count, seed=seed)
@@ -164,17 +164,17 @@ def _short(value: float) -> float:
     return float(f"{value:.5g}")
 
 
-def _remembered_at(model: ModelFile, pictures: Pictures, method: Method) -> Path | None:
+def _remembered_at(model: ModelFile, pictures: Pictures, method: Method, count: int) -> Path | None:
     cache = user_cache_dir()
     if cache is None:
         return None
-    parts = [str(_VERSION), model.sha256, model.spec.input.model_dump_json(), method]
+    parts = [str(_VERSION), model.sha256, model.spec.input.model_dump_json(), method, str(count)]
     key = hashlib.sha256("\n".join([*parts, pictures.fingerprint]).encode()).hexdigest()
     return cache / "calibration" / f"{model.path.stem}-{key[:20]}.json"
 
 
 def _recalled(place: Path | None) -> Calibration | None:
-    with suppress(OSError, ValueError, TypeError, KeyError):
+    with suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
         if place is not None:
             return Calibration.from_cache(place.read_text(encoding="utf-8"))
     return None

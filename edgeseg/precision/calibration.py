@@ -41,7 +41,7 @@ class Calibration:
             )
         try:
             return _parsed(json.loads(text), data=build.calibration, sha256=build.source_sha256)
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ModelError(
                 f"{model.path}: its calibration ranges are damaged ({error}); build it again"
             ) from error
@@ -59,7 +59,7 @@ class Calibration:
 
     @staticmethod
     def from_cache(text: str) -> Calibration:
-        """Reads ``to_cache``. Raises ValueError, TypeError or KeyError for anything else."""
+        """Reads ``to_cache``. Raises ValueError, TypeError, KeyError or AttributeError else."""
         whole = json.loads(text)
         return _parsed(whole, whole["data"], whole["source_sha256"], tuple(whole["notes"]))
 
@@ -84,6 +84,6 @@ class Calibration:
 def _parsed(
     found: Mapping[str, Any], data: Mapping[str, Any], sha256: str, notes: tuple[str, ...] = ()
 ) -> Calibration:
-    ranges = {name: (float(pair[0]), float(pair[1])) for name, pair in found["ranges"].items()}
+    ranges = {name: (float(low), float(high)) for name, (low, high) in found["ranges"].items()}
     means = {name: tuple(map(float, values)) for name, values in found["means"].items()}
     return Calibration(ranges, dict(data), notes, means, str(sha256))

@@ -13,7 +13,7 @@ from edgeseg.spec import one_line
 
 
 def open_session(data: bytes, where: str, *, threads: int = 1, basic_to: Path | None = None) -> Any:
-    """Returns a session of an ONNX file, fully optimised
+    """Returns a session of an ONNX file.
 
     basic_to: where to write the graph after basic optimisation, which is then all there is.
     Raises ModelError naming ``where`` when ONNX Runtime cannot load it.
