@@ -94,6 +94,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.seen: list[Any] = []
+        self.loggers: set[int] = set()
 
     def has(self, path: str) -> bool:
         """Says whether this version has ``Class.member``."""
@@ -243,3 +244,4 @@ def need_logger(world: Any, logger: Any) -> None:
         raise TypeError("__init__(): incompatible constructor arguments: no ILogger")
     if not logger.__dict__.get("_ready"):
         raise TypeError("ILogger.__init__() must be called when overriding __init__")
+    world.loggers.add(id(logger))

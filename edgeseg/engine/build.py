@@ -25,10 +25,10 @@ from edgeseg.engine.cache import (
 )
 from edgeseg.engine.dla import check_core, check_precision, read_placement
 from edgeseg.engine.library import Library, load_library
-from edgeseg.engine.log import make_logger
+from edgeseg.engine.log import logger_for
 from edgeseg.engine.manifest import Manifest, Wanted, wanted_for
 from edgeseg.engine.network import NetworkFile, network_file, typing_of
-from edgeseg.engine.plan import Work, build_plan, open_builder
+from edgeseg.engine.plan import Plan, Work, build_plan, open_builder
 from edgeseg.engine.request import EngineRequest, Progress, Target, sm_name
 from edgeseg.engine.runtime import open_engine
 from edgeseg.engine.support import jetpack_name, l4t_release, minimum_sm
@@ -153,11 +153,11 @@ def _build(job: Job, progress: Progress | None) -> tuple[Manifest, bytes]:
     library, work = job.library, job.work
     request, target = work.request, work.target
     if request.dla is not None:
-        builder = open_builder(library, make_logger(library.trt))
+        builder = open_builder(library, logger_for(library.trt))
         check_core(library, builder, request.dla, target)
     data = job.source.read()
     timing = timing_cache_path(request, library, target)
-    earlier = timing.read_bytes() if timing.is_file() else b""
+    earlier = _read(timing)
     log.warning(
         "building the %s engine of %s for %s with %s: this may take minutes, once",
         request.precision,
@@ -174,22 +174,36 @@ def _build(job: Job, progress: Progress | None) -> tuple[Manifest, bytes]:
             write_whole(timing, plan.timing_cache)
         except ConfigError as error:  # the engine matters, not how soon the next one is built
             log.info("timings not kept: %s", error)
-    manifest = Manifest(
+    return _manifest(job, plan, data, seconds), plan.data
+
+
+def _manifest(job: Job, plan: Plan, onnx: bytes, seconds: float) -> Manifest:
+    """Returns the account of an engine that was just built from ``onnx``."""
+    request, target, spec = job.work.request, job.work.target, job.work.spec
+    timing = timing_cache_path(request, job.library, target)
+    return Manifest(
         wanted=job.wanted,
         engine=job.place.name,
         engine_sha256=hashlib.sha256(plan.data).hexdigest(),
-        onnx_sha256=hashlib.sha256(data).hexdigest(),
+        onnx_sha256=hashlib.sha256(onnx).hexdigest(),
         cuda="{}.{}".format(*target.driver_cuda) if any(target.driver_cuda) else "",
         jetpack=jetpack_name(l4t_release()),
-        shapes={work.spec.input.name: list(work.spec.input.shape)},
+        shapes={spec.input.name: list(spec.input.shape)},
         flags=list(plan.flags),
         timing_cache=timing.name if plan.timing_cache else "",
         reused=plan.reused,
         build_s=round(seconds, 2),
         built_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        placement=_placement(library, plan.data) if request.dla is not None else {},
+        placement=_placement(job.library, plan.data) if request.dla is not None else {},
     )
-    return manifest, plan.data
+
+
+def _read(path: Path) -> bytes:
+    """Returns a file of timings, b"" where there is none to be read."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 def _placement(library: Library, data: bytes) -> dict[str, list[str]]:

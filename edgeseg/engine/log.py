@@ -11,15 +11,25 @@ log = logging.getLogger(__name__)
 _LEVELS = {"WARNING": logging.INFO, "INFO": logging.DEBUG, "VERBOSE": 1}
 KEPT = 50
 """Lines of each kind that are kept."""
+_loggers: dict[Any, Any] = {}
+"""TensorRT keeps the first logger a process gives it and ignores others (seen in RTX 1.7)."""
 
 
-def make_logger(trt: Any) -> Any:
-    """Returns an ILogger of this TensorRT; it must outlive what was made with it.
+def logger_for(trt: Any) -> Any:
+    """Returns the process's ILogger for this TensorRT module, its memory of failures emptied.
 
-    ``errors`` has the last error lines, ``said`` the last others worth keeping: operators without
-    an importer, and where a layer runs.
+    ``errors`` has the last error lines since then, ``said`` what else is worth keeping: operators
+    without an importer.
     """
+    if trt not in _loggers:
+        _loggers[trt] = _make_logger(trt)
+    logger = _loggers[trt]
+    logger.errors.clear()
+    logger.said.clear()
+    return logger
 
+
+def _make_logger(trt: Any) -> Any:
     class EngineLogger(trt.ILogger):  # type: ignore[misc]  # a class of the module at hand
         def __init__(self) -> None:
             trt.ILogger.__init__(self)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgeseg.engine.library import Library
-from edgeseg.engine.log import make_logger
+from edgeseg.engine.log import logger_for
 from edgeseg.engine.parse import clean, is_out_of_memory, parse_network
 from edgeseg.engine.progress import make_monitor
 from edgeseg.engine.request import EngineRequest, Progress, Target, Typing, sm_name
@@ -56,7 +56,7 @@ def build_plan(
         BackendUnavailable: TensorRT does not start, or not on this GPU.
         ModelError: a node it does not take, no memory, or no reason given but its own.
     """
-    logger = make_logger(library.trt)
+    logger = logger_for(library.trt)
     builder = open_builder(library, logger)
     network = builder.create_network(network_flags(library, work.typing))
     config = builder.create_builder_config()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edgeseg.engine.library import Library
-from edgeseg.engine.log import make_logger
+from edgeseg.engine.log import logger_for
 from edgeseg.engine.parse import clean
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ def open_engine(
     There must be a GPU: without a driver TensorRT 11 ends the process here. refused: gets
     TensorRT's reason.
     """
-    logger = make_logger(library.trt)
+    logger = logger_for(library.trt)
     runtime = library.trt.Runtime(logger)
     engine = runtime.deserialize_cuda_engine(data)
     opened = OpenEngine(library, logger, runtime, engine)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,19 @@ def test_a_frame_goes_in_and_a_mask_comes_out(
     assert (mask[:, :15] < 10).all()
     assert (mask[:, 17:] > 245).all()
     backend.close()
+
+
+def test_threads_get_their_own_results(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    model = tiny(tmp_path)
+    backend, driver = opened(monkeypatch, "10.3.0", model, workers=3)
+    pictures = [picture(model.spec.input.size, seed) for seed in range(24)]
+    wanted = [OrtBackend(model).infer({"image": one})["person"] for one in pictures]
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(lambda one: backend.infer({"image": one})["person"], pictures))
+    for mine, theirs in zip(found, wanted, strict=True):
+        assert_same(mine, theirs)
+    backend.close()
+    assert driver.leaks == []
 
 
 def test_it_says_what_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -201,6 +215,16 @@ def test_an_engine_that_is_not_the_recipe_s_is_refused(
     model = replace(tiny(tmp_path), data=network(dtype="float32").SerializeToString())
     with pytest.raises(SpecMismatch, match="recipe and engine differ"):
         opened(monkeypatch, "10.3.0", model)
+
+
+def test_one_logger_serves_a_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """TensorRT ignores all but the first, and what it says would be lost."""
+    module = install(monkeypatch, "8.6.1", dla_cores=1)
+    monkeypatch.setattr(trt, "open_driver", lambda kind, gpu: driver_of(dla_cores=1))
+    for dla in (None, 0):
+        options = BackendOptions(precision="fp16", dla=dla)
+        open_tensorrt(tiny(tmp_path), options, rtx=False).close()
+    assert len(module.Builder._world.loggers) == 1
 
 
 def test_a_lane_that_fails_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from edgeseg.engine.build import ensure_engine
 from edgeseg.engine.library import Library, load_library
-from edgeseg.engine.log import make_logger
+from edgeseg.engine.log import logger_for
 from edgeseg.engine.request import EngineRequest
 from edgeseg.engine.runtime import open_engine
 from edgeseg.errors import BackendUnavailable, ModelError
@@ -60,9 +60,7 @@ def test_an_int8_file_builds(rtx: Library, tmp_path: Path) -> None:
     made = ensure_engine(model, request_for(tmp_path, "int8"))
     assert made.manifest.wanted.variant == "int8-trt16"
     write_variant(model, "int8-trt16", zero=3)
-    with pytest.raises(
-        ModelError, match=r"node 'QuantizeLinear' .*Non-zero zero point is not"
-    ):
+    with pytest.raises(ModelError, match=r"node 'QuantizeLinear' .*Non-zero zero point is not"):
         ensure_engine(model, request_for(tmp_path, "int8"))
 
 
@@ -80,8 +78,8 @@ def test_an_operator_it_lacks_is_named(rtx: Library, tmp_path: Path) -> None:
 
 def test_bytes_after_a_transpose_are_what_it_refuses(rtx: Library) -> None:
     """Why ``cast_first`` exists; once this passes, it may go."""
-    builder = rtx.trt.Builder(make_logger(rtx.trt))
-    logger = make_logger(rtx.trt)
+    logger = logger_for(rtx.trt)
+    builder = rtx.trt.Builder(logger)
     network = builder.create_network(0)
     parser = rtx.trt.OnnxParser(network, logger)
     assert not parser.parse(load_model("portrait").data)
