@@ -62,7 +62,7 @@ def test_a_portrait_is_the_processors(size: str) -> None:
 def test_a_street_is_the_processors(model: str) -> None:
     file, frame = load_model(model), drawn("synthetic://road?size=1280x720&frames=1")
     same, ours, theirs = agreement(file, frame)
-    assert same >= 0.994  # at frame size, where the processor enlarges its scores
+    assert same >= 0.9945  # at frame size, where the processor enlarges its scores
     assert isinstance(ours, SemanticMap)
     assert isinstance(theirs, SemanticMap)
     assert ours.scores is None

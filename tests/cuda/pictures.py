@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from edgeseg.spec import InputSpec
 from edgeseg.types import BT601, ColorSpace, Frame, Planes, Size
 
 
+@lru_cache(maxsize=8)
 def drawn(scene: str, size: Size) -> Frame:
     """The first picture of a synthetic scene."""
     source = open_source(SourceConfig(uri=f"synthetic://{scene}?size={size}&frames=1"))
