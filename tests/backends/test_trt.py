@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "engine"))
-
 from engine_kit import EVERY, driver_of, install, tiny
 from fake_driver import FakeDriver
 from fake_tensorrt import RTX
