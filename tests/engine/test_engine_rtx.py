@@ -18,7 +18,6 @@ from edgeseg.errors import BackendUnavailable, ModelError
 from edgeseg.model_file import load_model, shipped_models
 
 pytestmark = pytest.mark.trt_rtx
-REASON = "TensorRT-RTX is not installed: pip install 'edgeseg[rtx]'"
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +25,7 @@ def rtx() -> Library:
     try:
         return load_library("tensorrt-rtx")
     except BackendUnavailable as error:
-        pytest.skip(f"{REASON} ({error})")
+        pytest.skip(str(error))
 
 
 def request_for(folder: Path, precision: str, sm: tuple[int, int] = (8, 6)) -> EngineRequest:
