@@ -22,6 +22,7 @@ from edgeseg.precision.int8_plan import SAME_GRID, Plan
 from edgeseg.precision.network import Network, check_layers, weight_of
 from edgeseg.precision.qdq import Grid, Pairs, uint8_grid
 from edgeseg.precision.recipe import variant_file
+from edgeseg.precision.stem import find_stem, write_stem
 from edgeseg.precision.weights import quantize_layer
 
 
@@ -68,7 +69,8 @@ class _Writer:
                 continue
             activation = self._plan.absorbed_by(node)
             absorbed |= {activation.name} if activation is not None else set()
-            written.append(self._quantized(node))
+            if not self._written_as_stem(node):
+                written.append(self._quantized(node))
         return [*written, *self._pairs.nodes]
 
     def _quantized(self, node: onnx.NodeProto) -> onnx.NodeProto:
@@ -91,6 +93,28 @@ class _Writer:
         out.output[0] = f"{result}/exact"
         self._pairs.around(out.output[0], grid, result)
         return out
+
+    def _written_as_stem(self, node: onnx.NodeProto) -> bool:
+        """Writes a convolution over the picture in its faster form; False where there is none."""
+        exact = self._exact
+        stem = find_stem(self._network, node, exact) if exact is not None else None
+        if exact is None or stem is None or not self._plan.is_layer(node):
+            return False
+        before = self._network.producers.get(node.input[0])
+        if stem.halved and (before is None or before.name not in self._plan.quantized):
+            return False
+        found = quantize_layer(
+            self._network,
+            node,
+            self._calibration.means.get(node.input[0]),
+            input_scale=exact.grid.scale * stem.tap_scale,
+            moved=exact.rest,
+        )
+        result = self._plan.result(node)
+        self._grids[result] = uint8_grid(*self._calibration.range_of(result))
+        grids = (exact.grid, self._grids[result])
+        write_stem(self._network, self._pairs, stem, found, grids, result)
+        return True
 
     def _read(self, tensor: str) -> str:
         """Returns the name under which quantised nodes read a tensor."""

@@ -54,9 +54,13 @@ class Pairs:
 
     def around(self, tensor: str, grid: Grid, result: str) -> str:
         """Adds a pair that rounds a tensor to a grid; returns the name of what it gives."""
-        numbers = f"{result}/numbers"
-        self._add("QuantizeLinear", [tensor, *self._constants(result, grid)], numbers)
-        return self.read(numbers, grid, result)
+        return self.read(self.round(tensor, grid, result), grid, result)
+
+    def round(self, tensor: str, grid: Grid, result: str) -> str:
+        """Adds the rounding of a tensor to a grid's numbers; ``result`` is their name in float."""
+        return self._add(
+            "QuantizeLinear", [tensor, *self._constants(result, grid)], f"{result}/numbers"
+        )
 
     def read(self, numbers: str, grid: Grid, result: str) -> str:
         """Adds the reading of a tensor that holds numbers already."""
@@ -65,7 +69,7 @@ class Pairs:
     def read_channels(self, name: str, numbers: Array, scales: F32, axis: int) -> str:
         """Adds constant numbers with a scale for each channel; returns their float reading."""
         result = f"{name}/float"
-        if result not in self._network.constants and not self._made(result):
+        if not self.has(result):
             given = self._network.add_constant(f"{name}/numbers", numbers)
             grid = self._channel_constants(name, scales, str(numbers.dtype))
             self._add("DequantizeLinear", [given, *grid], result, axis=axis)
@@ -74,7 +78,7 @@ class Pairs:
     def round_channels(self, name: str, weight: str, scales: F32, axis: int) -> str:
         """Adds a pair that rounds float weights to int8 by channel, as TensorRT 8 wants them."""
         result = f"{name}/float"
-        if not self._made(result):
+        if not self.has(result):
             grid = self._channel_constants(name, scales, "int8")
             self._add("QuantizeLinear", [weight, *grid], f"{name}/numbers", axis=axis)
             self._add("DequantizeLinear", [f"{name}/numbers", *grid], result, axis=axis)
@@ -93,7 +97,8 @@ class Pairs:
             self._network.add_constant(f"{name}/zero", np.zeros(len(scales), dtype)),
         ]
 
-    def _made(self, tensor: str) -> bool:
+    def has(self, tensor: str) -> bool:
+        """Whether one of the nodes gives a tensor."""
         return any(tensor in node.output for node in self.nodes)
 
     def _add(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
