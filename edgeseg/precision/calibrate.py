@@ -35,7 +35,7 @@ COUNT = 200
 """Pictures used if nothing else is asked for."""
 FEW = 32
 """Pictures below which ranges are said to be uncertain."""
-_VERSION = 1
+_VERSION = 2
 """Of what is remembered; raised when it is computed in another way."""
 
 
@@ -120,7 +120,9 @@ class _Watcher:
         network = Network(fp32_graph(model))
         produced = [name for node in network.nodes for name in node.output]
         floats = [name for name in produced if network.is_float(name)]
-        self._histograms = {name: Histogram() for name in floats}
+        picture = model.spec.input.name
+        seen = [picture, *floats] if network.is_float(picture) else floats
+        self._histograms = {name: Histogram() for name in seen}
         self._sums: dict[str, Any] = {
             node.input[0]: 0.0 for node in network.nodes if node.op_type in WEIGHTED
         }
@@ -138,7 +140,7 @@ class _Watcher:
     def watch(self, tensor: Tensor) -> bool:
         """Adds one picture; returns whether the network finds anything in it."""
         values = self._session.run(self._names, {self._spec.input.name: tensor})
-        found = dict(zip(self._names, values, strict=True))
+        found = {self._spec.input.name: tensor, **dict(zip(self._names, values, strict=True))}
         for name, histogram in self._histograms.items():
             histogram.add(found[name], self._count)
         for name in self._sums:

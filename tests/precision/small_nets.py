@@ -186,6 +186,22 @@ def scene_model(
     return load_model(save(path, embed(graph, scene_spec() if spec is None else spec)))
 
 
+def float_model(path: Path) -> ModelFile:
+    """A small network that takes float32 NCHW pictures of 0..255, as many of others do."""
+    graph = scene_graph()
+    del graph.graph.node[:2]
+    graph.graph.node[0].input[0] = "image"
+    shape = [1, 3, SIZE.height, SIZE.width]
+    graph.graph.input[0].CopyFrom(helper.make_tensor_value_info("image", TensorProto.FLOAT, shape))
+    picture = InputSpec(name="image", size=SIZE, layout="nchw", dtype="float32")
+    return scene_model(path, graph, scene_spec(input=picture))
+
+
+def planar_input(picture: Tensor) -> Tensor:
+    """The input of `float_model` for one of `scene_model`."""
+    return np.ascontiguousarray(picture.transpose(0, 3, 1, 2), np.float32)
+
+
 def as_file(data: bytes, path: Path) -> ModelFile:
     """Writes and loads bytes that carry their recipe."""
     path.write_bytes(data)

@@ -13,11 +13,12 @@ from small_nets import (
     SHIPPED,
     as_file,
     drawn_inputs,
+    float_model,
+    planar_input,
     random_inputs,
     run,
     scene_graph,
     scene_model,
-    scene_spec,
     snr_db,
 )
 
@@ -25,7 +26,7 @@ from edgeseg.errors import ModelError
 from edgeseg.model_file import load_model
 from edgeseg.precision.fp16 import to_fp16
 from edgeseg.precision.half import balanced_half, halve
-from edgeseg.spec import InputSpec, ModelSpec
+from edgeseg.spec import ModelSpec
 
 
 def decided(spec: ModelSpec, outputs: list[Any]) -> Any:
@@ -102,19 +103,11 @@ def test_a_bound_beyond_half_precision_means_none(tmp_path: Path) -> None:
 
 
 def test_a_float_input_keeps_its_type(tmp_path: Path) -> None:
-    graph = scene_graph()
-    del graph.graph.node[:2]
-    graph.graph.node[0].input[0] = "image"
-    size = scene_spec().input.size
-    graph.graph.input[0].CopyFrom(
-        helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, size.height, size.width])
-    )
-    spec = scene_spec(input=InputSpec(name="image", size=size, layout="nchw", dtype="float32"))
-    model = scene_model(tmp_path / "m.onnx", graph, spec)
+    model = float_model(tmp_path / "m.onnx")
     file = as_file(to_fp16(model), tmp_path / "m.fp16.onnx")
     assert file.graph.inputs[0].dtype == "float32"
-    picture = np.ascontiguousarray(random_inputs(1)[0].transpose(0, 3, 1, 2), np.float32)
-    exact, other = (run(data, {"image": picture})[0] for data in (model.data, file.data))
+    feeds = {"image": planar_input(random_inputs(1)[0])}
+    exact, other = (run(data, feeds)[0] for data in (model.data, file.data))
     np.testing.assert_allclose(other, exact, atol=0.03)
 
 

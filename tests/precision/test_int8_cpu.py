@@ -16,7 +16,9 @@ from small_nets import (
     drawn_calibration,
     drawn_folder,
     drawn_inputs,
+    float_model,
     optimised,
+    planar_input,
     random_inputs,
     run,
     scene_graph,
@@ -31,6 +33,7 @@ from edgeseg.precision.calibrate import Calibration, calibrate
 from edgeseg.precision.exact_input import exact_input
 from edgeseg.precision.graph import fp32_graph
 from edgeseg.precision.int8_cpu import to_int8
+from edgeseg.precision.int8_trt import to_int8_trt
 from edgeseg.precision.network import Network
 
 LEAST_SNR = {
@@ -266,6 +269,15 @@ def test_more_layers_in_float_are_nearer_to_fp32(small: tuple[ModelFile, Calibra
         for layers in ((), ("n:stem", "n:wide", "n:narrow", "n:half"))
     )
     assert most_float > all_int8 + 2
+
+
+def test_a_float_input_is_quantised_itself(tmp_path: Path) -> None:
+    model = float_model(tmp_path / "m.onnx")
+    calibration = calibrate(model, drawn_folder(tmp_path / "p", 24), count=24)
+    feeds = {"image": planar_input(random_inputs(1, seed=5)[0])}
+    exact = run(model.data, feeds)[0]
+    assert snr_db(exact, run(to_int8(model, calibration), feeds)[0]) > 20
+    assert snr_db(exact, run(to_int8_trt(model, calibration), feeds, plain=True)[0]) > 20
 
 
 def test_layers_that_share_weights_share_their_numbers(

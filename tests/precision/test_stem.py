@@ -71,7 +71,7 @@ def both(
 
 def is_packed(data: bytes) -> bool:
     weights = {t.name: t.dims for t in onnx.load_from_string(data).graph.initializer}
-    return list(weights["n:stem/weight/numbers"])[1] == 12
+    return bool(list(weights["n:stem/weight/numbers"])[1] == 12)
 
 
 @pytest.mark.parametrize("plain", [True, False])
