@@ -26,7 +26,7 @@ def test_the_docstring_example() -> None:
     with edgeseg.open_segmenter("portrait", threads=1) as portrait:
         matte = portrait.segment(edgeseg.frame_from_bgr(picture))
     assert isinstance(matte, edgeseg.Matte)
-    person = cv2.resize(src=matte.person, dsize=(512, 512)) > matte.threshold
+    person = cv2.resize(src=matte.person, dsize=(512, 512)) >= matte.threshold
     assert person[210:330, 120:260].mean() > 0.95, "her suit"
     assert person[:80, 400:].mean() < 0.05, "the background beside her"
     labels = edgeseg.label_map(matte)
