@@ -19,8 +19,7 @@ def int8_metrics(report: dict[str, Any], *, shipped: bool) -> dict[str, Any]:
     """What a card says: scores, what they lost, time, flicker, how the file was made."""
     gate = report["gate"]
     ours, fp32 = gate["scores"]["int8"], gate["scores"]["fp32"]
-    named = {"drop", "flicker", "ms", "bytes"}
-    scores = {name: round(value, 4) for name, value in ours.items() if name not in named}
+    scores, before = _scores(ours), _scores(fp32)
     calibration = report["calibration"]
     flicker = {}
     if gate["clip"] is not None:
@@ -31,7 +30,8 @@ def int8_metrics(report: dict[str, Any], *, shipped: bool) -> dict[str, Any]:
         }
     return {
         **({} if shipped else {"shipped": False}),
-        **{name.replace(" ", "_").lower(): value for name, value in scores.items()},
+        **scores,
+        "fp32_same_run": before,
         "points_lost": round(gate["drop"], 2),
         "scored_on": f"{gate['data']['data']}/{gate['data']['split']}",
         "calibrated_on": f"{calibration['images']} pictures of {calibration['data']}, "
@@ -45,7 +45,16 @@ def int8_metrics(report: dict[str, Any], *, shipped: bool) -> dict[str, Any]:
             "device": f"{gate['device']['cpu']}, 1 thread, {gate['speed']['backend']}",
             "date": gate["date"],
         },
-        "bytes": ours["bytes"],
+    }
+
+
+def _scores(row: dict[str, Any]) -> dict[str, float]:
+    """A precision's scores, named as the card's other keys are."""
+    others = {"drop", "flicker", "ms", "bytes"}
+    return {
+        name.replace(" ", "_").lower(): round(value, 4)
+        for name, value in row.items()
+        if name not in others
     }
 
 

@@ -34,6 +34,7 @@ def test_a_card_gets_the_figures_and_the_command_once() -> None:
     assert made.metrics["miou"] == 0.7
     int8 = made.metrics["int8"]
     assert (int8["miou"], int8["points_lost"], int8["scored_on"]) == (0.6987, 0.13, "set/val")
+    assert int8["fp32_same_run"] == {"miou": 0.7}
     assert int8["calibrated_on"] == "200 pictures of set/train, percentile"
     assert int8["layers_in_float"] == ["last"]
     assert int8["flicker"] == {"clip": "clip.mp4, 64 frames", "fp32": 0.1, "int8": 0.12}
