@@ -132,14 +132,22 @@ class AgreementJudge:
     """Scores by IoU with the FP32 model's own decisions on pictures without labels."""
 
     def __init__(
-        self, spec: ModelSpec, inputs: Sequence[Tensor], fp32: Backend, *, source: str
+        self,
+        spec: ModelSpec,
+        inputs: Sequence[Tensor],
+        fp32: Backend,
+        *,
+        source: str,
+        drawn: bool = False,
     ) -> None:
         """inputs: of the network, not used for calibration. source: where they come from.
+
+        drawn: they are no photographs.
 
         Raises ModelError when the network fails.
         """
         self._spec = spec
-        self._inputs, self._source = inputs, source
+        self._inputs, self._source, self._drawn = inputs, source, drawn
         self._geometry = fit(spec.input.size, spec.input)
         self._decoder: Decoder = decoder_for(spec)
         self._truth = [self._labels(fp32, tensor) for tensor in inputs]
@@ -157,7 +165,8 @@ class AgreementJudge:
     @property
     def notes(self) -> Sequence[str]:
         """Says what is judged."""
-        pictures = f"{len(self._inputs)} pictures of {self._source} that calibration did not see"
+        pictures = f"{len(self._inputs)} pictures of {self._source}"
+        pictures += "" if self._drawn else " that calibration did not see"
         return (f"agreement with FP32 on {pictures}, not accuracy: give --data for that",)
 
     def score(self, backend: Backend) -> Score:

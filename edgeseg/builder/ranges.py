@@ -7,16 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgeseg.assemble import open_source
 from edgeseg.builder.options import BuildOptions
+from edgeseg.config import SourceConfig
 from edgeseg.errors import ConfigError
 from edgeseg.model_file import ModelFile, load_variant
+from edgeseg.ops.image import network_input
 from edgeseg.protocols import Tensor
+from edgeseg.spec import InputSpec
 
 if TYPE_CHECKING:
     from edgeseg.precision.calibrate import Calibration
 
 HELD_OUT = 32
 """Pictures kept from calibration to compare decisions on, where nothing is labelled."""
+DRAWN = 8
+"""Pictures of each drawn scene."""
 FOR_RANKING = 6
 """Pictures on which the error of single layers is measured."""
 
@@ -84,6 +90,18 @@ def require_ranges(model: ModelFile) -> ModelFile:
             "--calibration DIR or VIDEO"
         )
     return stored
+
+
+def drawn_inputs(spec: InputSpec) -> list[Tensor]:
+    """Returns network inputs of a drawn person and a drawn street."""
+    inputs = []
+    for scene in ("portrait", "road"):
+        uri = f"synthetic://{scene}?size=640x360&frames={DRAWN}&speed=5"
+        source = open_source(SourceConfig(uri=uri))
+        while (frame := source.read()) is not None:
+            inputs.append(network_input(frame, spec)[0])
+        source.close()
+    return inputs
 
 
 def _of_data(model: ModelFile, options: BuildOptions) -> Sequence[Tensor]:

@@ -15,7 +15,7 @@ from edgeseg.builder.files import Kept, place_for, staging
 from edgeseg.builder.judge import AgreementJudge, Judge, LabelJudge, Score
 from edgeseg.builder.make import Made, Tell, make_files
 from edgeseg.builder.options import BuildOptions, check_options
-from edgeseg.builder.ranges import Pictures, pictures_for, require_ranges
+from edgeseg.builder.ranges import Pictures, drawn_inputs, pictures_for, require_ranges
 from edgeseg.builder.report import report_of
 from edgeseg.builder.target import Target, require_device, require_onnx, target_for
 from edgeseg.errors import ConfigError, ModelError
@@ -111,14 +111,19 @@ def _build(bench: Bench, kept: Kept, tell: Tell) -> Outcome:
 
 
 def _agreement(bench: Bench, pictures: Pictures) -> Judge | None:
-    """Returns a judge by FP32's own decisions, None without pictures."""
-    source = bench.options.calibration
-    if source is None or not pictures.held_out:
-        return None
+    """Returns a judge by FP32's own decisions; None for INT8 without pictures.
+
+    Rounding to FP16 shows on drawn pictures, too; INT8's ranges do not.
+    """
+    source, inputs, drawn = bench.options.calibration, pictures.held_out, False
+    name = "" if source is None else source.resolve().name
+    if not inputs:
+        if bench.options.precision == "int8":
+            return None
+        inputs, name, drawn = drawn_inputs(bench.model.spec.input), "drawn scenes", True
     backend = bench.reference()
     try:
-        name = source.resolve().name
-        return AgreementJudge(bench.model.spec, pictures.held_out, backend, source=name)
+        return AgreementJudge(bench.model.spec, inputs, backend, source=name, drawn=drawn)
     finally:
         backend.close()
 

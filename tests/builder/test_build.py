@@ -240,6 +240,14 @@ def test_fp16_is_made_for_gpus(build: Any, drawn: tuple[Path, Path], model: Mode
     assert list(report["gate"]["scores"]) == ["fp32", "fp16"]
 
 
+def test_fp16_without_pictures_is_compared_on_drawn_ones(build: Any) -> None:
+    code, said, report = build("-p", "fp16")
+    assert code == 0, said
+    assert "agreement with FP32 on 16 pictures of drawn scenes, not accuracy" in said
+    assert report["gate"]["passed"] is True
+    assert report["gate"]["data"]["kind"] == "agreement"
+
+
 def test_an_unknown_layer_is_one_line(build: Any, drawn: tuple[Path, Path]) -> None:
     code, said, _ = build(
         "-p", "int8", "--calibration", drawn[0], "--data", drawn[1], "--keep-float", "no such"
