@@ -17,13 +17,17 @@ from onnx import TensorProto, helper
 from edgeseg.errors import ModelError
 from edgeseg.model_file import ModelFile, without_initialiser_inputs
 from edgeseg.precision.network import Network, attribute
-from edgeseg.precision.session import open_session
+from edgeseg.precision.session import open_session, signal_to_noise_db
 from edgeseg.spec import ModelSpec, one_line
 
 DOMAINS = ("", "ai.onnx")
 """Names of ONNX's own operators' domain."""
 OPSET = 13
 """The least opset a file is brought to: QuantizeLinear has an axis from here on."""
+CENTRED_RESIZE = 11
+"""Opset from which a Resize says where pixels are; converters forget that they lay at corners."""
+SAME_DB = 60.0
+"""Signal to noise from which two graphs compute the same."""
 
 
 def fp32_graph(model: ModelFile) -> onnx.ModelProto:
@@ -39,7 +43,7 @@ def fp32_graph(model: ModelFile) -> onnx.ModelProto:
         raise ModelError(f"{where}: has precision {model.spec.precision}, expected an fp32 model")
     graph = onnx.load_from_string(without_initialiser_inputs(model.data, where=where))
     _fix_input_shape(graph, model.spec)
-    graph = _optimised(in_opset(graph, OPSET, where), where)
+    graph = _optimised(_modern(graph, model, where), where)
     _drop_foreign_domains(graph, where)
     _name_nodes(graph)
     _pool_by_name(graph)
@@ -57,12 +61,50 @@ def _fix_input_shape(model: onnx.ModelProto, spec: ModelSpec) -> None:
             dim.dim_value = side
 
 
+def _modern(graph: onnx.ModelProto, model: ModelFile, where: str) -> onnx.ModelProto:
+    """Returns the model in an opset that a quantised one can have, computing what it did."""
+    before = opset_of(graph)
+    if before >= OPSET:
+        return graph
+    moved = in_opset(graph, OPSET, where)
+    if before < CENTRED_RESIZE:
+        _resize_as_before(moved)
+    rng = np.random.default_rng(0)
+    picture = rng.integers(0, 256, model.spec.input.shape).astype(model.spec.input.dtype)
+    runs = [
+        open_session(one.SerializeToString(), where).run(None, {model.spec.input.name: picture})
+        for one in (graph, moved)
+    ]
+    if any(signal_to_noise_db(one, other) < SAME_DB for one, other in zip(*runs, strict=True)):
+        raise ModelError(
+            f"{where}: computes something else once brought from opset {before} to {OPSET}; "
+            f"export it again with opset {OPSET} or later"
+        )
+    return moved
+
+
+def _resize_as_before(model: onnx.ModelProto) -> None:
+    """Has enlargements start at the corner, as all did before it could be said where."""
+    for node in model.graph.node:
+        if node.op_type != "Resize":
+            continue
+        old = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+        kept = [item for item in node.attribute if item.name not in old]
+        del node.attribute[:]
+        node.attribute.extend([*kept, *(helper.make_attribute(*pair) for pair in old.items())])
+
+
+def opset_of(model: onnx.ModelProto) -> int:
+    """Returns the version of ONNX's own operators that a model uses."""
+    return max((o.version for o in model.opset_import if o.domain in DOMAINS), default=0)
+
+
 def in_opset(model: onnx.ModelProto, opset: int, where: str) -> onnx.ModelProto:
     """Returns the model in this opset, or as it is in a later one.
 
     Raises ModelError where onnx cannot convert it.
     """
-    if max((o.version for o in model.opset_import if o.domain in DOMAINS), default=0) >= opset:
+    if opset_of(model) >= opset:
         return model
     try:
         return onnx.version_converter.convert_version(model, opset)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from small_nets import (
     SHIPPED,
     drawn_inputs,
@@ -20,7 +20,8 @@ from small_nets import (
 )
 
 from edgeseg.errors import ModelError
-from edgeseg.model_file import load_model
+from edgeseg.model_file import ModelFile, load_model
+from edgeseg.precision import graph as module
 from edgeseg.precision.graph import fp32_graph, in_opset
 from edgeseg.precision.network import Network, in_order
 
@@ -122,6 +123,47 @@ def test_an_older_opset_is_brought_up(tmp_path: Path) -> None:
     picture = random_inputs(1)[0]
     expected = np.minimum(picture.transpose(0, 3, 1, 2), 100)
     np.testing.assert_array_equal(run(graph.SerializeToString(), {"image": picture})[0], expected)
+
+
+def old_enlargement(path: Path, mode: str) -> ModelFile:
+    """A model of opset 9 that ends in an enlargement, which starts at the corner there."""
+    size = scene_spec().input.size
+    scales = numpy_helper.from_array(np.array([1, 1, 4, 4], np.float32), "scales")
+    nodes = [
+        helper.make_node("Cast", ["image"], ["f"], to=TensorProto.FLOAT),
+        helper.make_node("Transpose", ["f"], ["p"], perm=[0, 3, 1, 2]),
+        helper.make_node("AveragePool", ["p"], ["small"], kernel_shape=[4, 4], strides=[4, 4]),
+        helper.make_node("Upsample", ["small", "scales"], ["scores"], mode=mode),
+    ]
+    shape = [1, 3, size.height, size.width]
+    image = helper.make_tensor_value_info("image", TensorProto.UINT8, [1, *shape[2:], 3])
+    out = helper.make_tensor_value_info("scores", TensorProto.FLOAT, shape)
+    old = helper.make_model(
+        helper.make_graph(nodes, "old", [image], [out], [scales]),
+        opset_imports=[helper.make_opsetid("", 9)],
+    )
+    old.ir_version = 7
+    return scene_model(path, old, scene_spec(classes=("a", "b", "c")))
+
+
+@pytest.mark.parametrize("mode", ["linear", "nearest"])
+def test_old_enlargements_still_start_at_the_corner(tmp_path: Path, mode: str) -> None:
+    model = old_enlargement(tmp_path / "old.onnx", mode)
+    feeds = {"image": random_inputs(1)[0]}
+    before, after = (
+        run(data, feeds)[0] for data in (model.data, fp32_graph(model).SerializeToString())
+    )
+    np.testing.assert_allclose(after, before, atol=1e-3)
+
+
+def test_a_conversion_that_changes_results_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As onnx's own does to enlargements if nothing is done about it."""
+    monkeypatch.setattr(module, "_resize_as_before", lambda _: None)
+    model = old_enlargement(tmp_path / "old.onnx", "linear")
+    with pytest.raises(ModelError, match=r"computes something else once brought from opset 9 to"):
+        fp32_graph(model)
 
 
 @pytest.mark.parametrize("axes", [[2, 3], [-1, -2]])
