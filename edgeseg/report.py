@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeseg import __version__
+from edgeseg.atomic import write_whole
 from edgeseg.config import RunConfig
 from edgeseg.device import describe_device
 from edgeseg.errors import ConfigError, SinkError
@@ -81,10 +82,7 @@ def _is_report(path: Path) -> bool:
 def write_json(path: str | Path, data: Mapping[str, Any]) -> None:
     """Writes a JSON file whole or not at all. Raises SinkError."""
     target = Path(path)
-    part = target.with_name(f".{target.name}.part")
     try:
-        part.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
-        part.replace(target)
+        write_whole(target, (json.dumps(data, indent=2) + "\n").encode())
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise SinkError(f"{target}: cannot write the report: {error.strerror}") from error

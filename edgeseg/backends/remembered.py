@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from edgeseg.assets import user_cache_dir
+from edgeseg.atomic import write_whole
 
 log = logging.getLogger(__name__)
 
@@ -49,10 +49,7 @@ def remember(path: Path | None, key: str, value: Mapping[str, object] | str | bo
     entries = {**_entries(path), key: value}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(entries, file, indent=1)
-        os.replace(temporary, path)
+        write_whole(path, json.dumps(entries, indent=1).encode())
     except OSError as error:
         log.debug("tuning not remembered in %s: %s", path, error)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import shutil
 import subprocess
 import tempfile
@@ -13,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from edgeseg.assets import user_cache_dir
+from edgeseg.atomic import write_whole
 from edgeseg.cuda.driver import GpuInfo
 from edgeseg.cuda.nvrtc import compile_cubin, libraries
 from edgeseg.errors import BackendUnavailable
@@ -111,9 +111,6 @@ def _remember(path: Path | None, image: bytes) -> None:
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-        with os.fdopen(handle, "wb") as file:
-            file.write(hashlib.sha256(image).digest() + image)
-        os.replace(temporary, path)
+        write_whole(path, hashlib.sha256(image).digest() + image)
     except OSError as error:
         log.debug("kernels not remembered in %s: %s", path, error)

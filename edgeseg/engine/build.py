@@ -17,11 +17,11 @@ from edgeseg.engine.cache import (
     EngineFile,
     engine_path,
     find_engine,
+    keep,
     lock,
     store_engine,
     sweep,
     timing_cache_path,
-    write_whole,
 )
 from edgeseg.engine.dla import check_core, check_precision, read_placement
 from edgeseg.engine.library import Library, load_library
@@ -171,7 +171,7 @@ def _build(job: Job, progress: Progress | None) -> tuple[Manifest, bytes]:
     log.info("built in %.1f s: %.1f MB", seconds, len(plan.data) / 1e6)
     if plan.timing_cache:
         try:
-            write_whole(timing, plan.timing_cache)
+            keep(timing, plan.timing_cache)
         except ConfigError as error:  # the engine matters, not how soon the next one is built
             log.info("timings not kept: %s", error)
     return _manifest(job, plan, data, seconds), plan.data

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeseg.assets import user_cache_dir
+from edgeseg.atomic import write_whole
 from edgeseg.engine.library import Library
 from edgeseg.engine.manifest import Manifest, Wanted, differences
 from edgeseg.engine.request import EngineRequest, Target, sm_name
@@ -102,22 +103,14 @@ def store_engine(path: Path, manifest: Manifest, data: bytes) -> None:
 
     Raises ConfigError when the folder cannot be written or the disk is full.
     """
-    write_whole(path, data)
-    write_whole(manifest_path(path), manifest.to_json().encode())
+    keep(path, data)
+    keep(manifest_path(path), manifest.to_json().encode())
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Writes a file under another name and renames it. Raises ConfigError."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+def keep(path: Path, data: bytes) -> None:
+    """Writes a file of the cache. Raises ConfigError."""
     try:
-        try:
-            with open(temporary, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_whole(path, data, durable=True)
     except OSError as error:
         raise unwritable(path.parent, error, size=len(data)) from error
 
@@ -138,7 +131,7 @@ def unwritable(folder: Path, error: OSError, *, size: int = 0) -> ConfigError:
 def sweep(path: Path) -> None:
     """Removes what killed builds of this engine left; its lock must be held."""
     starts = tuple(f".{name}." for name in (path.name, manifest_path(path).name))
-    for litter in path.parent.glob(".*.tmp"):
+    for litter in path.parent.glob(".*.part"):
         if litter.name.startswith(starts):
             log.info("removing %s, left by a build that was killed", litter)
             litter.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from edgeseg.engine.cache import write_whole
+from edgeseg.engine.cache import keep
 from edgeseg.engine.runtime import OpenEngine
 from edgeseg.errors import ConfigError
 
@@ -51,7 +51,7 @@ class KernelCache:
         if compiled in (b"", self._kept):
             return
         try:
-            write_whole(self._path, compiled)
+            keep(self._path, compiled)
         except ConfigError as error:
             log.info("compiled kernels not kept: %s", error)
 

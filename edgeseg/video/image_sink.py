@@ -8,12 +8,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from edgeseg.atomic import write_whole
 from edgeseg.device import available_cores
 from edgeseg.errors import SinkError, SinkRefused
 from edgeseg.ops.planes import copy_planes, to_bgr
 from edgeseg.types import U8, ColorSpace, OutputInfo, Planes, Rendered
 from edgeseg.video.jobs import Jobs
-from edgeseg.video.output_file import write_failed, write_whole
+from edgeseg.video.output_file import write_failed
 from edgeseg.video.sequence import NumberedFiles
 
 JPEG_QUALITY = 95

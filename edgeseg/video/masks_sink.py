@@ -6,11 +6,12 @@ import io
 
 import numpy as np
 
+from edgeseg.atomic import write_whole
 from edgeseg.errors import SinkRefused
 from edgeseg.ops.labels import label_map
 from edgeseg.types import OutputInfo, Rendered
 from edgeseg.video.image_sink import encode_image
-from edgeseg.video.output_file import write_failed, write_whole
+from edgeseg.video.output_file import write_failed
 from edgeseg.video.sequence import INDEX_NAME, NumberedFiles
 
 _HEADER = "index,file,pts,seconds,source\n"

@@ -135,20 +135,3 @@ class OutputFile:
             self._file.truncate(self._safe)
         except OSError:
             return  # the file keeps its torn end: players skip it
-
-
-def write_whole(path: Path, content: bytes | memoryview) -> None:
-    """Makes or replaces a file at once: a reader, or a full disk, never sees half of it.
-
-    Raises OSError; nothing of the new content is left behind then.
-    """
-    part = path.with_name(f".{path.name}.part")
-    try:
-        with io.FileIO(part, "w") as file:
-            view = memoryview(content)
-            while view:
-                view = view[file.write(view) or 0 :]
-        os.replace(part, path)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise

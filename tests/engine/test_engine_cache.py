@@ -16,7 +16,7 @@ from engine_kit import driver_of, install, request_of, tiny
 
 from edgeseg.engine import cache
 from edgeseg.engine.build import ensure_engine
-from edgeseg.engine.cache import EngineFile, manifest_path, slug, unwritable, write_whole
+from edgeseg.engine.cache import EngineFile, keep, manifest_path, slug, unwritable
 from edgeseg.engine.request import EngineRequest
 from edgeseg.errors import ConfigError, ModelError
 from edgeseg.model_file import ModelFile
@@ -71,11 +71,11 @@ def test_a_killed_build_leaves_nothing_usable(
     assert line_of(process) == f"at {pause_at}"
     end(process)
     assert ".engine" not in files(tmp_path)
-    assert (".tmp" in files(tmp_path)) == (pause_at == "rename")
+    assert (".part" in files(tmp_path)) == (pause_at == "rename")
     install(monkeypatch, "10.3.0")
     made = build(model, tmp_path)
     assert (made.built, made.reason) == (True, "")
-    assert ".tmp" not in files(tmp_path), "what the killed one left is swept away"
+    assert ".part" not in files(tmp_path), "what the killed one left is swept away"
 
 
 def test_two_builders_at_once_build_once(tmp_path: Path) -> None:
@@ -235,11 +235,11 @@ def test_a_full_disk_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     monkeypatch.setattr(
         Path,
         "with_name",
-        lambda self, name: Path("/dev/full") if "tmp" in name else real(self, name),
+        lambda self, name: Path("/dev/full") if name.endswith(".part") else real(self, name),
     )
     monkeypatch.setattr(Path, "unlink", lambda self, missing_ok=False: None)
     with pytest.raises(ConfigError, match=r"no space left for an engine of 2\.0 MB: free some"):
-        write_whole(tmp_path / "x.engine", b"\0" * 2_000_000)
+        keep(tmp_path / "x.engine", b"\0" * 2_000_000)
     assert "no space left" in str(unwritable(tmp_path, OSError(errno.EDQUOT, "quota"), size=1))
 
 
