@@ -16,6 +16,8 @@ from edgeseg.precision.network import Network, attribute, weight_of
 
 LAYERS = ("Conv", "MatMul", "Gemm")
 """Quantised wherever they have constant weights. ConvTranspose has no INT8 kernel on CPUs."""
+LEAST_MATRIX = 4096
+"""Weights of a matrix from which bytes are worth it: small products only cost time and rounding."""
 SAME_GRID = ("Resize", "MaxPool", "Transpose", "Reshape", "Flatten", "Slice")
 """What they give lies within what they read: numbers keep their scale."""
 CARRIERS = (*SAME_GRID, "Add", "Concat", "AveragePool", "GlobalAveragePool", "Relu", "Clip")
@@ -71,7 +73,7 @@ class Plan:
         weight = weight_of(self._network, node)
         if weight is None or not self._network.is_float(node.input[0]):
             return False
-        return node.op_type == "Conv" or weight.ndim == 2
+        return node.op_type == "Conv" or (weight.ndim == 2 and weight.size >= LEAST_MATRIX)
 
     def _may_carry(self, node: onnx.NodeProto) -> bool:
         network = self._network

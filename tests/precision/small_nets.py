@@ -150,10 +150,11 @@ def scene_graph(seed: int = 0, *, mean: Any = 127.5) -> onnx.ModelProto:
     b.conv("both", "head", (CLASSES, 16, 1, 1))
     b.constant("twice", np.array([1, 1, 2, 2], np.float32))
     b.add("Resize", ["head", "", "twice"], "scores", mode="linear")
-    return _model(b, [1, CLASSES, SIZE.height, SIZE.width])
+    return as_model(b, [1, CLASSES, SIZE.height, SIZE.width])
 
 
-def _model(b: Builder, out: list[int]) -> onnx.ModelProto:
+def as_model(b: Builder, out: list[int]) -> onnx.ModelProto:
+    """A model from "image" to "scores" of a shape."""
     image = helper.make_tensor_value_info(
         "image", TensorProto.UINT8, [1, SIZE.height, SIZE.width, 3]
     )

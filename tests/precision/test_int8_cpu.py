@@ -12,7 +12,10 @@ import pytest
 from onnx import TensorProto, helper
 from small_nets import (
     SHIPPED,
+    SIZE,
+    Builder,
     as_file,
+    as_model,
     drawn_calibration,
     drawn_folder,
     drawn_inputs,
@@ -269,6 +272,27 @@ def test_more_layers_in_float_are_nearer_to_fp32(small: tuple[ModelFile, Calibra
         for layers in ((), ("n:stem", "n:wide", "n:narrow", "n:half"))
     )
     assert most_float > all_int8 + 2
+
+
+@pytest.mark.parametrize(("columns", "rounded"), [(8, False), (1400, True)])
+def test_only_large_matrices_are_quantised(tmp_path: Path, columns: int, rounded: bool) -> None:
+    b = Builder(0)
+    b.add("Cast", ["image"], "float", to=TensorProto.FLOAT)
+    b.constant("size", np.array(255, np.float32))
+    b.add("Div", ["float", "size"], "unit")
+    b.constant("wide", b.rng.normal(0, 1, (3, columns)).astype(np.float32))
+    b.add("MatMul", ["unit", "wide"], "mixed")
+    b.constant("back", b.rng.normal(0, 1 / columns**0.5, (columns, 4)).astype(np.float32))
+    b.add("MatMul", ["mixed", "back"], "last")
+    b.add("Transpose", ["last"], "scores", perm=[0, 3, 1, 2])
+    model = scene_model(tmp_path / "m.onnx", as_model(b, [1, 4, SIZE.height, SIZE.width]))
+    calibration = calibrate(model, drawn_folder(tmp_path / "p", 8), method="minmax", count=8)
+    data = to_int8(model, calibration)
+    by_name = {node.name: node for node in network_of(data).nodes}
+    network = network_of(data)
+    assert (by_name["n:last"].input[1] not in network.constants) is rounded
+    feeds = {"image": random_inputs(1, seed=5)[0]}
+    assert snr_db(run(model.data, feeds)[0], run(data, feeds)[0]) > 25
 
 
 def test_a_float_input_is_quantised_itself(tmp_path: Path) -> None:

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
 from small_nets import (
     SHIPPED,
+    SIZE,
     Builder,
     as_file,
+    as_model,
     drawn_calibration,
     drawn_folder,
     drawn_inputs,
@@ -22,7 +24,6 @@ from small_nets import (
     run,
     scene_graph,
     scene_model,
-    scene_spec,
     snr_db,
 )
 
@@ -273,17 +274,7 @@ def mixed_layers() -> onnx.ModelProto:
     b.conv("up", "down", (4, 6, 3, 3), strides=[2, 2])
     b.constant("by.w", b.rng.normal(0, 0.5, (4, 1, 1, 1)).astype(np.float32))
     b.add("ConvTranspose", ["down", "by.w"], "scores", kernel_shape=[1, 1], group=4)
-    size = scene_spec().input.size
-    image = helper.make_tensor_value_info(
-        "image", TensorProto.UINT8, [1, size.height, size.width, 3]
-    )
-    shape = [1, 4, size.height, size.width]
-    scores = helper.make_tensor_value_info("scores", TensorProto.FLOAT, shape)
-    weights = [numpy_helper.from_array(value, name) for name, value in b.weights.items()]
-    graph = helper.make_graph(b.nodes, "mixed", [image], [scores], weights)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])
-    model.ir_version = 8
-    return model
+    return as_model(b, [1, 4, SIZE.height, SIZE.width])
 
 
 def test_other_layers_with_weights(tmp_path: Path) -> None:
