@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, get_args
@@ -15,6 +13,7 @@ import onnx
 from onnx import helper
 
 from edgeseg.assets import user_cache_dir
+from edgeseg.atomic import write_whole
 from edgeseg.device import available_cores
 from edgeseg.errors import ConfigError, near_match
 from edgeseg.model_file import ModelFile
@@ -188,9 +187,6 @@ def _remember(place: Path | None, found: Calibration) -> None:
         return
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=place.parent, prefix=place.name)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(found.to_cache())
-        os.replace(temporary, place)
+        write_whole(place, found.to_cache().encode())
     except OSError as error:
         log.debug("calibration not remembered in %s: %s", place, error)
