@@ -1,4 +1,9 @@
-"""INT8 files within the loss that is allowed: quantise, score, keep the worst layers in float."""
+"""INT8 files within the loss that is allowed: quantise, score, keep the worst layers in float.
+
+Layers are chosen without labels, by how far the file's decisions are from FP32's on calibration
+pictures. That is far less a matter of chance than the scores of a few labelled pictures, which a
+worse file may improve, and labelled data stays there to judge only.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from edgeseg.builder.bench import Bench
-from edgeseg.builder.judge import Judge, Score
+from edgeseg.builder.judge import AgreementJudge, Judge, Score
 from edgeseg.protocols import Tensor
 from edgeseg.spec import Variant
 
@@ -20,23 +25,23 @@ if TYPE_CHECKING:
 EVALUATIONS = 8
 """Files that one search may make and score."""
 MARGINS = (0.8, 0.4)
-"""Share of the allowed loss a search aims at, as it sees few pictures; the second is for when all
-of them say no after the first."""
+"""Share of the allowed loss a search aims at, as what it sees is an estimate; the second is for
+when the labelled pictures say no after the first."""
+TINY = 1e-6
 Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Judges:
-    """final: on everything. search: on what layers may be chosen on. fp32: the reference's scores.
+    """final: decides; fp32 is the reference's score by it. search: layers are chosen by it.
 
-    inputs: of the network, for the layers' errors; without any there is no search.
+    inputs: of the network, for the errors of single layers.
     """
 
     final: Judge
-    search: Judge
-    fp32_final: Score
-    fp32_search: Score
-    inputs: Sequence[Tensor] = ()
+    fp32: Score
+    search: AgreementJudge
+    inputs: Sequence[Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,7 @@ class Quantiser:
         self._calibration, self._judges = calibration, judges
         self._maker = maker_of(variant)
         self._keep = bench.options.keep_float
-        self._losses: dict[tuple[str, ...], float] = {}
+        self._apart: dict[tuple[str, ...], float] = {}
         self._steps: list[dict[str, Any]] = []
 
     def run(self, tell: Tell) -> Quantised:
@@ -73,7 +78,7 @@ class Quantiser:
         """
         allowed = self._bench.options.allowed
         plain = self._made(())
-        if plain.loss <= allowed or not self._judges.inputs:
+        if plain.loss <= allowed:
             return plain
         tell(
             f"INT8 loses {plain.loss:.2f} points, {allowed:g} are allowed: "
@@ -82,7 +87,7 @@ class Quantiser:
         best = plain
         ranking = self._ranking()
         for share in MARGINS:
-            found = self._search(ranking, allowed * share, tell)
+            found = self._search(ranking, plain.loss, allowed * share, tell)
             made = self._made(found.float_layers, found.kept)
             best = min(best, made, key=lambda one: one.loss)
             if made.loss <= allowed:
@@ -97,7 +102,7 @@ class Quantiser:
     def _made(self, layers: tuple[str, ...], kept: tuple[LayerError, ...] = ()) -> Quantised:
         data = self.make(layers)
         score = self._bench.score(self._bench.on_trial(self._variant, data), self._judges.final)
-        loss = self._judges.fp32_final.lost_to(score)
+        loss = self._judges.fp32.lost_to(score)
         return Quantised(data, (*self._keep, *layers), loss, kept, self._steps)
 
     def _ranking(self) -> list[LayerError]:
@@ -108,20 +113,29 @@ class Quantiser:
         )
         return [error for error in ranked if error.layer not in self._keep]
 
-    def _search(self, ranking: Sequence[LayerError], max_drop: float, tell: Tell) -> Search:
+    def _search(
+        self, ranking: Sequence[LayerError], lost: float, max_drop: float, tell: Tell
+    ) -> Search:
+        """Looks for layers until the loss, taken to shrink as decisions near FP32's, is small.
+
+        lost: points lost with no layer kept.
+        """
         from edgeseg.precision.search import search_float_layers
 
-        loss = partial(self._loss, tell=tell)
+        def loss(layers: tuple[str, ...]) -> float:
+            return lost * self._distance(layers, tell) / max(self._distance((), tell), TINY)
+
         return search_float_layers(ranking, loss, max_drop=max_drop, evaluations=EVALUATIONS)
 
-    def _loss(self, layers: tuple[str, ...], *, tell: Tell) -> float:
-        if layers not in self._losses:
+    def _distance(self, layers: tuple[str, ...], tell: Tell) -> float:
+        """Returns the points of IoU by which decisions differ from FP32's."""
+        if layers not in self._apart:
             file = self._bench.on_trial(self._variant, self.make(layers))
             score = self._bench.score(file, self._judges.search)
-            self._losses[layers] = loss = self._judges.fp32_search.lost_to(score)
-            self._steps.append({"float_layers": list(layers), "loss": round(loss, 3)})
-            tell(f"  {len(layers)} layers in float: {loss:.2f} points")
-        return self._losses[layers]
+            self._apart[layers] = apart = self._judges.search.perfect.lost_to(score)
+            self._steps.append({"float_layers": list(layers), "differs": round(apart, 3)})
+            tell(f"  {len(layers)} layers in float: masks differ by {apart:.2f} points of IoU")
+        return self._apart[layers]
 
 
 def maker_of(variant: Variant) -> Maker:

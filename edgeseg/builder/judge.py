@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,6 +22,7 @@ from edgeseg.types import U8
 LEAST_SCORE = 0.05
 """From which score on objects count for AP, as ``edgeseg eval`` has it."""
 CLASSES = 256
+AGREEMENT = "agreement IoU"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +87,8 @@ class LabelJudge:
     def data(self) -> dict[str, Any]:
         """The folder's name, split and number of pictures."""
         name = self._choice.path.resolve().name
-        seed = {} if self._choice.most is None else {"seed": self._choice.seed}
         split = self._choice.split
-        return {
-            "kind": "accuracy",
-            "data": name,
-            "split": split,
-            "pictures": self._pictures,
-            **seed,
-        }
+        return {"kind": "accuracy", "data": name, "split": split, "pictures": self._pictures}
 
     @property
     def notes(self) -> Sequence[str]:
@@ -169,6 +163,11 @@ class AgreementJudge:
         pictures += "" if self._drawn else " that calibration did not see"
         return (f"agreement with FP32 on {pictures}, not accuracy: give --data for that",)
 
+    @property
+    def perfect(self) -> Score:
+        """What FP32 itself scores."""
+        return Score({AGREEMENT: 1.0})
+
     def score(self, backend: Backend) -> Score:
         """Compares every pixel's class with FP32's, the mean over the classes in either."""
         counts = np.zeros((CLASSES, CLASSES), np.int64)
@@ -177,13 +176,8 @@ class AgreementJudge:
         first = 0 if self._spec.task == "semantic" else 1  # a background nearly always agrees
         ious = iou_per_class(counts)[first:]
         known = ious[np.isfinite(ious)]
-        return Score({"agreement IoU": round(float(known.mean()), 5) if known.size else 1.0})
+        return Score({AGREEMENT: round(float(known.mean()), 5) if known.size else 1.0})
 
     def _labels(self, backend: Backend, tensor: Tensor) -> U8:
         outputs = backend.infer({self._spec.input.name: tensor})
         return label_map(self._decoder.decode(outputs, self._geometry))
-
-
-def part_of(choice: DataChoice, *, split: str | None, most: int, seed: int) -> DataChoice:
-    """Returns a few pictures of labelled data, of another split where one is named."""
-    return replace(choice, split=split or choice.split, most=most, seed=seed)

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from edgeseg.builder.bench import Bench
 from edgeseg.builder.int8 import Judges, Quantiser, maker_of
-from edgeseg.builder.judge import Judge, LabelJudge, Score, part_of
+from edgeseg.builder.judge import AgreementJudge, Judge, Score
 from edgeseg.builder.ranges import Pictures, calibration_for
 from edgeseg.spec import Variant
 
 if TYPE_CHECKING:
     from edgeseg.precision.sensitivity import LayerError
 
-SEARCH_PICTURES = 48
-"""Labelled pictures on which layers are chosen; all of them confirm."""
 Tell = Callable[[str], None]
 
 
@@ -65,18 +63,18 @@ def _int8(
 
     if judge is None or fp32 is None:
         return Made(all_of(bench.options.keep_float), calibration.data)
-    judges = _judges(bench, judge, fp32, pictures)
+    judges = Judges(judge, fp32, _search_judge(bench, pictures), pictures.ranking)
     found = Quantiser(bench, bench.target.variants[0], calibration, judges).run(tell)
     searched_on = dict(judges.search.data) if found.steps else None
     files = all_of(found.float_layers)
     return Made(files, calibration.data, found.kept, tuple(found.steps), searched_on)
 
 
-def _judges(bench: Bench, judge: Judge, fp32: Score, pictures: Pictures) -> Judges:
-    """Returns the final judge beside one for the search, which sees fewer pictures."""
-    options, spec = bench.options, bench.model.spec
-    if options.data is None:
-        return Judges(judge, judge, fp32, fp32, pictures.ranking)
-    split, seed = options.search_split, options.seed
-    search = LabelJudge(spec, part_of(options.data, split=split, most=SEARCH_PICTURES, seed=seed))
-    return Judges(judge, search, fp32, bench.reference_score(search), pictures.ranking)
+def _search_judge(bench: Bench, pictures: Pictures) -> AgreementJudge:
+    """Returns what layers are chosen by: FP32's decisions on calibration pictures."""
+    backend = bench.reference()
+    try:
+        spec = bench.model.spec
+        return AgreementJudge(spec, pictures.search, backend, source=pictures.name)
+    finally:
+        backend.close()

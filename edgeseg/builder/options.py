@@ -27,10 +27,9 @@ class BuildOptions:
     """backend: "auto" is TensorRT where it and a GPU are there, else ONNX Runtime.
 
     calibration: folder of pictures or a video; method, images, seed: how it is used. data: labelled
-    pictures for the gate. search_split: split of ``data`` on which layers to keep in floating point
-    are chosen; None = a few pictures of ``data`` itself. clip: video for flicker. max_drop: points
-    of 0..100; None = ``MAX_DROP``, ``MAX_DISAGREEMENT`` without data. keep_float: layers that are
-    not quantised. output: None = among the files built on this machine.
+    pictures for the gate. clip: video for flicker. max_drop: points of 0..100; None = ``MAX_DROP``,
+    ``MAX_DISAGREEMENT`` without data. keep_float: layers that are not quantised. output: None =
+    among the files built on this machine.
     """
 
     precision: Precision
@@ -40,7 +39,6 @@ class BuildOptions:
     images: int = 200
     seed: int = 0
     data: DataChoice | None = None
-    search_split: str | None = None
     clip: Path | None = None
     max_drop: float | None = None
     keep_float: tuple[str, ...] = ()
@@ -71,8 +69,6 @@ def one_of(option: str, word: str, known: Sequence[Word]) -> Word:
 def check_options(options: BuildOptions) -> None:
     """Raises ConfigError for values and combinations that mean nothing; reads no file."""
     _check_numbers(options)
-    if options.search_split is not None and options.data is None:
-        raise ConfigError("--search-split: needs labelled pictures; give --data DIR")
     if options.keep_float and options.precision != "int8":
         raise ConfigError(f"--keep-float: is for --precision int8, not {options.precision}")
     if options.dla is not None:

@@ -23,20 +23,26 @@ HELD_OUT = 32
 """Pictures kept from calibration to compare decisions on, where nothing is labelled."""
 DRAWN = 8
 """Pictures of each drawn scene."""
-FOR_RANKING = 6
-"""Pictures on which the error of single layers is measured."""
+FOR_SEARCH, FOR_RANKING = 48, 6
+"""Pictures on which layers are chosen, and on which the error of single ones is measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
     """Network inputs of ``--calibration``: how many calibrate, and what they do not see.
 
-    held_out: empty where labelled data judges. ranking: for the error of single layers.
+    held_out: empty where labelled data judges. search: to choose layers on. name: of their folder.
     """
 
-    count: int
-    held_out: Sequence[Tensor]
-    ranking: Sequence[Tensor]
+    count: int = 0
+    held_out: Sequence[Tensor] = ()
+    search: Sequence[Tensor] = ()
+    name: str = ""
+
+    @property
+    def ranking(self) -> Sequence[Tensor]:
+        """A few, for the errors of single layers."""
+        return self.search[:FOR_RANKING]
 
 
 def pictures_for(model: ModelFile, options: BuildOptions) -> Pictures:
@@ -48,10 +54,11 @@ def pictures_for(model: ModelFile, options: BuildOptions) -> Pictures:
 
     source, seed = options.calibration, options.seed
     if source is None:
-        return Pictures(0, (), _of_data(model, options))
+        return Pictures(search=_of_data(model, options), name="data")
+    name = source.resolve().name
     if options.data is not None:
-        few = calibration_inputs(model.spec, source, count=FOR_RANKING, seed=seed)
-        return Pictures(options.images, (), few)
+        few = calibration_inputs(model.spec, source, count=FOR_SEARCH, seed=seed)
+        return Pictures(options.images, (), few, name)
     asked = options.images + HELD_OUT
     inputs = calibration_inputs(model.spec, source, count=asked, seed=seed)
     if source.is_file() and len(inputs) > 1:
@@ -64,7 +71,7 @@ def pictures_for(model: ModelFile, options: BuildOptions) -> Pictures:
         )
     held = min(HELD_OUT, max(len(inputs) // 4, 1))
     count = min(options.images, len(inputs) - held)
-    return Pictures(count, inputs[-held:], inputs[:FOR_RANKING])
+    return Pictures(count, inputs[-held:], inputs[:count][:FOR_SEARCH], name)
 
 
 def calibration_for(model: ModelFile, options: BuildOptions, count: int) -> Calibration:
@@ -113,4 +120,4 @@ def _of_data(model: ModelFile, options: BuildOptions) -> Sequence[Tensor]:
     folder: Path = options.data.path / (options.data.split or "")
     if not folder.is_dir():  # a split that the manifest names, not a folder
         folder = options.data.path
-    return calibration_inputs(model.spec, folder, count=FOR_RANKING, seed=options.seed)
+    return calibration_inputs(model.spec, folder, count=FOR_SEARCH, seed=options.seed)

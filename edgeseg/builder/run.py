@@ -101,7 +101,7 @@ def _build(bench: Bench, kept: Kept, tell: Tell) -> Outcome:
     if options.data is not None:  # what does not fit is said before anything takes long
         judge = LabelJudge(bench.model.spec, options.data)
     wanted = options.precision == "int8" or options.calibration is not None
-    pictures = pictures_for(bench.model, options) if wanted else Pictures(0, (), ())
+    pictures = pictures_for(bench.model, options) if wanted else Pictures()
     judge = judge or _agreement(bench, pictures)
     for note in judge.notes if judge is not None else ():
         tell(note)
@@ -115,8 +115,7 @@ def _agreement(bench: Bench, pictures: Pictures) -> Judge | None:
 
     Rounding to FP16 shows on drawn pictures, too; INT8's ranges do not.
     """
-    source, inputs, drawn = bench.options.calibration, pictures.held_out, False
-    name = "" if source is None else source.resolve().name
+    inputs, name, drawn = pictures.held_out, pictures.name, False
     if not inputs:
         if bench.options.precision == "int8":
             return None

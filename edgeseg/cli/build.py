@@ -25,14 +25,11 @@ def build(
     ),
     method: str = typer.Option("percentile", "--method", help="percentile, entropy or minmax."),
     images: int = typer.Option(200, "--images", help="Calibration pictures, at most."),
-    seed: int = typer.Option(0, "--seed", help="Chooses calibration and search pictures."),
+    seed: int = typer.Option(0, "--seed", help="Chooses calibration pictures."),
     data: Path | None = typer.Option(
         None, "--data", metavar="DIR", help="Labelled pictures that decide, as of edgeseg eval."
     ),
     split: str | None = typer.Option(None, "--split", help="Sub-folder or manifest split."),
-    search_split: str | None = typer.Option(
-        None, "--search-split", help="Split on which layers to keep in float are chosen."
-    ),
     source: list[str] = typer.Option([], "--source", help="Only pictures of this source."),
     void: list[str] = typer.Option(
         [], "--void", metavar="NAME|ID", help="A class of the labels that is not scored."
@@ -71,7 +68,6 @@ def build(
         images=images,
         seed=seed,
         data=_choice(data, split, source, void, pairs),
-        search_split=search_split,
         clip=clip,
         max_drop=max_drop,
         keep_float=tuple(keep_float),

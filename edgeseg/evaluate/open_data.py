@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from edgeseg.errors import ConfigError
 from edgeseg.evaluate.class_names import CLASS_FILE, parse_pairs
-from edgeseg.evaluate.few import few, few_of_coco
 from edgeseg.evaluate.labelled_folder import open_split
 from edgeseg.evaluate.picture_folder import COCO_FILE, Split, find_split
 from edgeseg.evaluate.portrait import PortraitScoring
@@ -30,7 +29,6 @@ class DataChoice:
 
     split: sub-folder or manifest split. sources: only these. void: ids or names of classes that
     are not scored. pairs: texts such as ``Car=vehicle``, a class of the data and one of the model.
-    most: no more pictures than this, chosen by ``seed``, from each source in turn; None = all.
     """
 
     path: Path
@@ -38,8 +36,6 @@ class DataChoice:
     sources: Sequence[str] = ()
     void: Sequence[str] = ()
     pairs: Sequence[str] = ()
-    most: int | None = None
-    seed: int = 0
 
 
 def open_scoring(spec: ModelSpec, choice: DataChoice) -> Scoring:
@@ -52,8 +48,7 @@ def open_scoring(spec: ModelSpec, choice: DataChoice) -> Scoring:
     split = find_split(choice.path, choice.split)
     _check_form(spec, split)
     if spec.task == "portrait":
-        people = open_split(split, sources=choice.sources)
-        return PortraitScoring(replace(people, samples=few(people.samples, choice)))
+        return PortraitScoring(open_split(split, sources=choice.sources))
     if spec.task == "semantic":
         scenes = open_scenes(
             split,
@@ -62,11 +57,11 @@ def open_scoring(spec: ModelSpec, choice: DataChoice) -> Scoring:
             pairs=parse_pairs(choice.pairs),
             sources=choice.sources,
         )
-        return SemanticScoring(replace(scenes, samples=few(scenes.samples, choice)), spec.label_set)
+        return SemanticScoring(scenes, spec.label_set)
     from edgeseg.evaluate.coco_data import open_coco
     from edgeseg.evaluate.instances import InstanceScoring
 
-    data = few_of_coco(open_coco(split.folder, sources=choice.sources), choice)
+    data = open_coco(split.folder, sources=choice.sources)
     return InstanceScoring(data, spec.label_set, shown_from=spec.thresholds.score)
 
 

@@ -12,7 +12,7 @@ from tiny_onnx import SIZE, tiny_model
 from tiny_tasks import COLORS, boxes_model, colors_model
 
 from edgeseg.backends import open_backend
-from edgeseg.builder.judge import AgreementJudge, LabelJudge, Score, part_of
+from edgeseg.builder.judge import AgreementJudge, LabelJudge, Score
 from edgeseg.builder.speed import side_by_side_ms
 from edgeseg.errors import ConfigError
 from edgeseg.evaluate import DataChoice
@@ -103,13 +103,6 @@ def test_objects_are_judged_from_a_low_score_on(tmp_path: Path) -> None:
     score = judge.score(open_backend(judge_of))
     assert dict(score.judged) == {"mask AP": 1.0, "mask AP50": 1.0}
     assert score.boundary_f is None
-
-
-def test_a_part_of_the_data_says_so(people: Path, tmp_path: Path) -> None:
-    model = load_model(tiny_model(tmp_path / "net.onnx"))
-    judge = LabelJudge(model.spec, part_of(DataChoice(people), split=None, most=1, seed=3))
-    assert judge.data["pictures"] == 1
-    assert judge.data["seed"] == 3
 
 
 def test_other_data_than_the_models_is_refused(people: Path, tmp_path: Path) -> None:

@@ -61,7 +61,6 @@ WRONG = {
     (*INT8, "--backend", "onnxruntime-cuda"): "has no INT8 convolutions; use --precision fp16",
     (*INT8, "--split", "val"): "--split: needs labelled pictures; give --data DIR",
     (*INT8, "--void", "car"): "--void: needs labelled pictures; give --data DIR",
-    (*INT8, "--search-split", "train"): "--search-split: needs labelled pictures",
     (*FP16, "--keep-float", "Conv_1"): "--keep-float: is for --precision int8, not fp16",
     (*INT8, "-o", "out.bin"): "-o out.bin: expected a file name ending in .onnx",
     (*SEEN, "-o", "there.onnx"): "-o there.onnx: exists; pass --overwrite to replace it",
