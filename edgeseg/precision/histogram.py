@@ -17,7 +17,11 @@ BINS = 4096
 LOOKED_AT = 1 << 16
 """Values per tensor and picture that are counted; the extremes are of all of them."""
 PERCENTILE = 99.99
-"""Share of values within the range, in percent; measured best of 99.9, 99.99, 99.999 and 100."""
+"""Share of values within the range, in percent.
+
+Measured on four shipped models, signal to noise of INT8: 99.999 is alike, 99.9 costs 3 to 6 dB, and
+taking all values about 1 dB.
+"""
 _LEVELS = 128
 
 
