@@ -28,7 +28,7 @@ def halve(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
     Raises ModelError naming a weight beyond float16's range.
     """
     graph = model.graph
-    kept = _kept_float(graph.node)
+    kept = _set_apart(graph)
     for tensor in graph.initializer:
         if tensor.data_type == TensorProto.FLOAT and tensor.name not in kept:
             _halve_weight(tensor, graph.node, where)
@@ -44,14 +44,23 @@ def halve(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
     return model
 
 
-def _kept_float(nodes: Sequence[onnx.NodeProto]) -> set[str]:
-    """Returns the tensors that stay float32; one that something else reads too is refused."""
-    return {
-        node.input[at]
-        for node in nodes
-        for at in STAY_FLOAT.get(node.op_type, ())
-        if at < len(node.input) and node.input[at]
-    }
+def _set_apart(graph: onnx.GraphProto) -> set[str]:
+    """Gives inputs that stay float32 a constant of their own; returns the names of these."""
+    values = {t.name: t for t in graph.initializer if t.data_type == TensorProto.FLOAT}
+    apart: dict[str, onnx.TensorProto] = {}
+    for node in graph.node:
+        for at in STAY_FLOAT.get(node.op_type, ()):
+            if at < len(node.input) and node.input[at] in values:
+                name = f"{node.input[at]}/float32"
+                copy = onnx.TensorProto()
+                copy.CopyFrom(values[node.input[at]])
+                copy.name = node.input[at] = name
+                apart[name] = copy
+    read = {name for node in graph.node for name in node.input}
+    kept = [tensor for tensor in graph.initializer if tensor.name in read]
+    del graph.initializer[:]
+    graph.initializer.extend([*kept, *apart.values()])
+    return set(apart)
 
 
 def _halve_weight(tensor: onnx.TensorProto, nodes: Sequence[onnx.NodeProto], where: str) -> None:

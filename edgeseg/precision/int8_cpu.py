@@ -24,6 +24,7 @@ from edgeseg.precision.qdq import Grid, Pairs, uint8_grid
 from edgeseg.precision.recipe import variant_file
 from edgeseg.precision.stem import find_stem, write_stem
 from edgeseg.precision.weights import quantize_layer
+from edgeseg.types import F32
 
 
 def to_int8(
@@ -56,6 +57,7 @@ class _Writer:
         """Of tensors that quantised nodes read, by the name under which they read them."""
         self._rests: dict[str, NDArray[np.float64]] = {}
         """What a reading of the picture is short of, by tensor."""
+        self._shared: dict[str, F32] = {}
 
     def nodes(self) -> list[onnx.NodeProto]:
         """Returns all nodes, in no order."""
@@ -135,11 +137,8 @@ class _Writer:
         grid, rest = self._grids[source], self._rests.get(source)
         means = self._calibration.means.get(node.input[0])
         found = quantize_layer(self._network, node, means, input_scale=grid.scale, moved=rest)
-        shared = len(self._network.readers(node.input[1])) > 1
-        name = node.input[1] if shared else node.name
-        out.input[1] = self._pairs.read_channels(
-            f"{name}/weight", found.numbers, found.scales, found.axis
-        )
+        name = f"{self._weight_name(node, found.scales)}/weight"
+        out.input[1] = self._pairs.read_channels(name, found.numbers, found.scales, found.axis)
         if found.bias is None:
             return
         unit = found.scales * np.float32(grid.scale)
@@ -149,6 +148,13 @@ class _Writer:
             out.input[2] = bias
         else:
             out.input.append(bias)
+
+    def _weight_name(self, node: onnx.NodeProto, scales: F32) -> str:
+        """Returns one name for layers that share their weights and need the same scales."""
+        if len(self._network.readers(node.input[1])) < 2:
+            return node.name
+        first = self._shared.setdefault(node.input[1], scales)
+        return node.input[1] if np.array_equal(first, scales) else node.name
 
     def _left_in_float(self, node: onnx.NodeProto) -> list[onnx.NodeProto]:
         """Returns a node that stays as it is, kept from being quantised by ONNX Runtime itself.

@@ -51,11 +51,8 @@ class Plan:
             return None
         if reader.name in self._floating or reader.input[0] != node.output[0]:
             return None
-        return (
-            reader
-            if node.op_type in (*LAYERS, "Add") and _keeps_zero(self._network, reader)
-            else None
-        )
+        sums = node.op_type in (*LAYERS, "Add")
+        return reader if sums and _keeps_zero(self._network, reader) else None
 
     def result(self, node: onnx.NodeProto) -> str:
         """Returns the tensor a quantised node gives, after an activation it absorbs."""

@@ -114,9 +114,28 @@ def test_a_float_input_keeps_its_type(tmp_path: Path) -> None:
 def test_scales_of_a_resize_stay_float32() -> None:
     graph = halve(scene_graph(), "m.onnx").graph
     kinds = {tensor.name: tensor.data_type for tensor in graph.initializer}
-    assert kinds["twice"] == TensorProto.FLOAT
+    assert kinds["twice/float32"] == TensorProto.FLOAT
+    assert "twice" not in kinds, "nothing else reads it"
     assert kinds["head.w"] == kinds["six"] == TensorProto.FLOAT16
     assert kinds["sizes"] == TensorProto.INT64
+
+
+def test_scales_that_something_else_reads_too(tmp_path: Path) -> None:
+    graph = scene_graph()
+    graph.graph.node[-1].output[0] = "large"
+    graph.graph.node.extend(
+        [
+            helper.make_node("ReduceMax", ["twice"], ["two"], keepdims=0),
+            helper.make_node("Mul", ["large", "two"], ["scores"]),
+        ]
+    )
+    model = scene_model(tmp_path / "m.onnx", graph)
+    halved = halve(graph, "m.onnx")  # not folded first: the constant has two readers
+    kinds = {tensor.name: tensor.data_type for tensor in halved.graph.initializer}
+    assert (kinds["twice"], kinds["twice/float32"]) == (TensorProto.FLOAT16, TensorProto.FLOAT)
+    feeds = {"image": random_inputs(1)[0]}
+    exact = run(model.data, feeds)[0]
+    np.testing.assert_allclose(run(to_fp16(model), feeds)[0], exact, atol=0.05)
 
 
 def test_constants_inside_nodes_become_half() -> None:

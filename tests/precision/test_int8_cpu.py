@@ -274,6 +274,30 @@ def test_more_layers_in_float_are_nearer_to_fp32(small: tuple[ModelFile, Calibra
     assert most_float > all_int8 + 2
 
 
+def test_layers_that_share_weights_may_need_other_scales(tmp_path: Path) -> None:
+    """A bias too large for INT32 widens its layer's scale; the other layer keeps its own."""
+    graph = scene_graph()
+    weights = {tensor.name: tensor for tensor in graph.graph.initializer}
+    values = onnx.numpy_helper.to_array(weights["narrow.w"]).copy()
+    values[0] = 1e-10
+    weights["narrow.w"].CopyFrom(onnx.numpy_helper.from_array(values, "narrow.w"))
+    large = np.array([6.0, *np.zeros(7)], np.float32)
+    graph.graph.initializer.append(onnx.numpy_helper.from_array(large, "again.b"))
+    nodes = list(graph.graph.node)
+    at = next(n for n, node in enumerate(nodes) if node.output[0] == "sum")
+    again = helper.make_node("Conv", ["narrow", "narrow.w", "again.b"], ["again"], name="n:again")
+    nodes[at].input[1] = "again"
+    del graph.graph.node[:]
+    graph.graph.node.extend([*nodes[:at], again, *nodes[at:]])
+    model = scene_model(tmp_path / "m.onnx", graph)
+    calibration = calibrate(model, drawn_folder(tmp_path / "p", 12), method="minmax", count=12)
+    data = to_int8(model, calibration)
+    feeds = {"image": random_inputs(1, seed=5)[0]}
+    exact = run(model.data, feeds)[0]
+    for plain in (False, True):
+        assert snr_db(exact, run(data, feeds, plain=plain)[0]) > 18
+
+
 @pytest.mark.parametrize(("columns", "rounded"), [(8, False), (1400, True)])
 def test_only_large_matrices_are_quantised(tmp_path: Path, columns: int, rounded: bool) -> None:
     b = Builder(0)
