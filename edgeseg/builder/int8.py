@@ -7,6 +7,7 @@ worse file may improve, and labelled data stays there to judge only.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
 
 EVALUATIONS = 8
 """Files that one search may make and score."""
-MARGINS = (0.8, 0.4)
-"""Share of the allowed loss a search aims at, as what it sees is an estimate; the second is for
-when the labelled pictures say no after the first."""
+MARGINS = (0.8, 0.55, 0.35, 0.2)
+"""Share of the allowed loss a search aims at, as what it sees is an estimate; the later ones are
+for when the labelled pictures say no after the one before."""
+MOST_KEPT = 0.5
+"""Share of the layers that may stay in floating point: with more, little of INT8 is left."""
 TINY = 1e-6
 Tell = Callable[[str], None]
 
@@ -84,15 +87,17 @@ class Quantiser:
             f"INT8 loses {plain.loss:.2f} points, {allowed:g} are allowed: "
             "looking for layers to keep in floating point"
         )
-        best = plain
+        tried = [plain]
         ranking = self._ranking()
         for share in MARGINS:
             found = self._search(ranking, plain.loss, allowed * share, tell)
-            made = self._made(found.float_layers, found.kept)
-            best = min(best, made, key=lambda one: one.loss)
-            if made.loss <= allowed:
-                return made
-        return best
+            if len(found.kept) == len(tried[-1].kept):
+                continue
+            tried.append(self._made(found.float_layers, found.kept))
+            tell(f"{len(found.kept)} layers kept: INT8 loses {tried[-1].loss:.2f} points")
+            if tried[-1].loss <= allowed:
+                break
+        return min(tried, key=lambda one: one.loss)
 
     def make(self, layers: Sequence[str]) -> bytes:
         """Returns the file with these layers, and those the user named, in floating point."""
@@ -111,7 +116,8 @@ class Quantiser:
         ranked = rank_layers(
             self._bench.model, self._calibration, self._judges.inputs, make=self._maker
         )
-        return [error for error in ranked if error.layer not in self._keep]
+        most = math.ceil(len(ranked) * MOST_KEPT)
+        return [error for error in ranked if error.layer not in self._keep][:most]
 
     def _search(
         self, ranking: Sequence[LayerError], lost: float, max_drop: float, tell: Tell

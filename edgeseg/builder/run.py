@@ -26,6 +26,8 @@ from edgeseg.types import Frame
 
 log = logging.getLogger(__name__)
 
+SHOWN = 8
+"""Layers named; the report has all."""
 CLIP_FRAMES = 64
 """Consecutive frames on which flicker is measured."""
 
@@ -190,8 +192,12 @@ def _notes(bench: Bench, verdict: gate.Verdict, made: Made) -> list[str]:
     """Returns what the user should know about a file that was kept."""
     precision, notes = verdict.precision.upper(), []
     if made.kept:
-        layers = ", ".join(f"{e.layer} ({e.kind}, {e.snr_db:.1f} dB)" for e in made.kept)
-        notes.append(f"kept in floating point: {layers} signal to noise if quantised alone")
+        shown = [f"{e.layer} ({e.kind}, {e.snr_db:.1f} dB)" for e in made.kept[:SHOWN]]
+        shown += [f"{len(made.kept) - SHOWN} more"] if len(made.kept) > SHOWN else []
+        notes.append(
+            f"kept in floating point: {', '.join(shown)}; in brackets the outputs' signal to "
+            "noise with only that layer quantised"
+        )
     if verdict.passed is None:
         notes.append(
             f"{precision} was not compared with FP32 in accuracy: give --data, or --calibration"
