@@ -92,6 +92,22 @@ def test_shipped_models_keep_their_answers(
 
 
 @pytest.mark.parametrize("name", SHIPPED)
+def test_openvino_runs_the_same_files(
+    shipped: dict[str, tuple[ModelFile, bytes]], name: str, tmp_path: Path
+) -> None:
+    openvino = pytest.importorskip("openvino", reason="OpenVINO is not installed")
+    model, data = shipped[name]
+    path = tmp_path / "m.onnx"
+    path.write_bytes(data)
+    settings = {"INFERENCE_NUM_THREADS": 1, "INFERENCE_PRECISION_HINT": "f32"}
+    compiled = openvino.Core().compile_model(str(path), "CPU", settings)
+    picture = drawn_inputs(model.spec, 1, seed=77)[0]
+    found = compiled([picture])
+    for number, exact in enumerate(run(model.data, {model.spec.input.name: picture})):
+        assert snr_db(exact, found[compiled.outputs[number]]) > LEAST_SNR[name]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
 def test_every_convolution_of_shipped_models_runs_in_int8(
     shipped: dict[str, tuple[ModelFile, bytes]], name: str, tmp_path: Path
 ) -> None:
