@@ -43,7 +43,7 @@ def test_shipped_models_keep_their_answers(name: str, tmp_path: Path) -> None:
     model = load_model(name)
     file = as_file(to_fp16(model), tmp_path / f"{name}.fp16.onnx")
     assert (file.graph.inputs, file.graph.outputs) == (model.graph.inputs, model.graph.outputs)
-    for picture in drawn_inputs(model.spec, 2, seed=9):
+    for picture in drawn_inputs(model.spec, 1, seed=9):
         feeds = {model.spec.input.name: picture}
         exact, other = run(model.data, feeds), run(file.data, feeds)
         for one, two in zip(exact, other, strict=True):
