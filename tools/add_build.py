@@ -32,7 +32,7 @@ def int8_metrics(report: dict[str, Any], *, shipped: bool) -> dict[str, Any]:
         **({} if shipped else {"shipped": False}),
         **scores,
         "fp32_same_run": before,
-        "points_lost": round(gate["drop"], 2),
+        "points_lost": round(gate["drop"], 2) + 0.0,  # no minus before a zero
         "scored_on": f"{gate['data']['data']}/{gate['data']['split']}",
         "calibrated_on": f"{calibration['images']} pictures of {calibration['data']}, "
         f"{calibration['method']}",

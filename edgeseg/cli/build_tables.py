@@ -42,4 +42,4 @@ def plain_table(*columns: str) -> Table:
 
 
 def _figure(value: float | None, digits: int) -> str:
-    return "--" if value is None else f"{value:.{digits}f}"
+    return "--" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"  # no -0.00
