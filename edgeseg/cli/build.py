@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 def build(
     precision: str = typer.Option(..., "--precision", "-p", help="fp32, fp16 or int8."),
     model: str = typer.Option("portrait", "--model", "-m", help="Shipped name or FILE.onnx."),
-    backend: str = typer.Option("auto", "--backend", help="onnxruntime, openvino, tensorrt, ..."),
+    backend: str = typer.Option(
+        "auto", "--backend", "-b", help="onnxruntime, openvino, tensorrt, ..."
+    ),
     calibration: Path | None = typer.Option(
         None, "--calibration", metavar="DIR|VIDEO", help="Pictures INT8 learns its ranges from."
     ),

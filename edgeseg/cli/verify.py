@@ -25,7 +25,9 @@ def verify(
     precisions: str | None = typer.Option(None, "--precisions", help="fp32,fp16,int8; all."),
     frames: int = typer.Option(16, "--frames", help="Pictures compared, evenly spread."),
     tolerance: float | None = typer.Option(
-        None, "--tolerance", help="Points masks may differ by: 0.5 FP32, 2 FP16, 10 INT8."
+        None,
+        "--tolerance",
+        help="Points masks may differ by: 0.5 FP32, 2 FP16, 10 INT8; 4 more on GPUs.",
     ),
     gpu: int = typer.Option(0, "--gpu", min=0, max=63, help="Number of the GPU."),
     json_path: str | None = typer.Option(None, "--json", metavar="R.json", help="Write figures."),

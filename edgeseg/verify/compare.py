@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from edgeseg.evaluate.scoring import number, ratio
 from edgeseg.ops.instances import cutoff, object_mask, object_rect
-from edgeseg.ops.labels import label_map
+from edgeseg.ops.labels import best_class, label_map
 from edgeseg.ops.metrics import confusion_counts, iou_per_class
 from edgeseg.protocols import Tensor
-from edgeseg.types import U8, Instances, Matte, Result, SemanticMap
+from edgeseg.types import U8, Instances, Matte, Result, SemanticMap, Size
 
 CLASSES = 256
 LEAST_SHARE = 0.001
@@ -79,9 +79,8 @@ class Comparison:
 
     def add_result(self, ours: Result, theirs: Result) -> None:
         """Adds a frame's decisions."""
-        found, reference = decisions(ours), decisions(theirs)
-        if found.shape != reference.shape:  # a GPU decides more finely: at the input's size
-            found, reference = label_map(ours), label_map(theirs)
+        found = decisions(ours)
+        reference = decisions(theirs, Size(found.shape[1], found.shape[0]))
         self.counts += confusion_counts(found, reference, CLASSES)
         if isinstance(ours, Instances) and isinstance(theirs, Instances):
             _match(ours, theirs, self.objects)
@@ -111,15 +110,20 @@ class Comparison:
         return 1.0 if nothing else self.objects.quality
 
 
-def decisions(result: Result) -> U8:
+def decisions(result: Result, size: Size | None = None) -> U8:
     """Returns the class of each place, uint8 [h, w], as finely as the network decides it.
 
-    Not at frame size: what is decided on a GPU has no scores to enlarge before deciding.
+    Not at frame size: what is decided on a GPU has no scores to enlarge before deciding. size: of
+    another such result, to which scores are enlarged where that was decided more finely.
     """
     if isinstance(result, Matte):
         person: U8 = (result.person >= np.float32(result.threshold)).astype(np.uint8)
         return person
-    return result.labels if isinstance(result, SemanticMap) else label_map(result)
+    if not isinstance(result, SemanticMap):
+        return label_map(result)
+    if result.scores is None or size is None or size[::-1] == result.labels.shape:
+        return result.labels
+    return best_class(result.scores, size=size)
 
 
 def _match(ours: Instances, theirs: Instances, found: Objects) -> None:

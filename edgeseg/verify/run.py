@@ -16,7 +16,7 @@ from edgeseg.evaluate.frames import spread_frames
 from edgeseg.evaluate.scoring import number
 from edgeseg.model_file import ModelFile
 from edgeseg.ops.image import network_input
-from edgeseg.protocols import Backend, Tensor
+from edgeseg.protocols import Backend, FrameBackend, Tensor
 from edgeseg.segment import NetworkSegmenter
 from edgeseg.spec import Precision
 from edgeseg.types import Frame, Result
@@ -29,6 +29,9 @@ BACKENDS: tuple[BackendName, ...] = tuple(n for n in get_args(BackendName) if n 
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 TOLERANCE: dict[Precision, float] = {"fp32": 0.5, "fp16": 2.0, "int8": 10.0}
 """Points of 0..100 by which masks may differ from FP32's: of IoU, or of objects' quality."""
+OWN_INPUT = 4.0
+"""Points more where a GPU resizes the frame itself: it filters otherwise, and thin edges move
+(up to 2.4 points measured with the kernels' numpy twins and FP32 networks on driving scenes)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +49,11 @@ class VerifyOptions:
     tolerance: float | None = None
     gpu: int = 0
 
-    def allowed(self, precision: Precision) -> float:
-        """Points by which masks may differ."""
-        return TOLERANCE[precision] if self.tolerance is None else self.tolerance
+    def allowed(self, precision: Precision, *, own_input: bool) -> float:
+        """Points by which masks may differ; own_input: the backend resizes frames itself."""
+        if self.tolerance is not None:
+            return self.tolerance
+        return TOLERANCE[precision] + (OWN_INPUT if own_input else 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +211,7 @@ def _tried(
     finally:
         backend.close()
     lost = 100 * (1 - (found.judged or 0.0))
-    allowed = options.allowed(precision)
+    allowed = options.allowed(precision, own_input=isinstance(backend, FrameBackend))
     problem = (
         f"masks differ from FP32's by {lost:.2f} points, {allowed:g} are allowed"
         if lost > allowed
