@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,17 +42,21 @@ class Calibration:
                 "edgeseg build. Make it again: edgeseg build --precision int8 --calibration DIR"
             )
         try:
-            return _parsed(json.loads(text), data=build.calibration, sha256=build.source_sha256)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            found = json.loads(zlib.decompress(base64.b64decode(text)))
+            return _parsed(found, data=build.calibration, sha256=build.source_sha256)
+        except (ValueError, TypeError, KeyError, AttributeError, zlib.error) as error:
             raise ModelError(
                 f"{model.path}: its calibration ranges are damaged ({error}); build it again"
             ) from error
 
-    def to_json(self) -> str:
-        """Returns ranges and means as the text an INT8 file carries."""
-        return json.dumps(
-            {"ranges": self.ranges, "means": self.means}, separators=(",", ":"), allow_nan=False
-        )
+    def to_metadata(self) -> str:
+        """Returns ranges and means as an INT8 file carries them: JSON, zlib, base64.
+
+        As plain JSON they would be 6 % of the file.
+        """
+        found = {"ranges": self.ranges, "means": self.means}
+        text = json.dumps(found, separators=(",", ":"), allow_nan=False)
+        return base64.b64encode(zlib.compress(text.encode(), 9)).decode()
 
     def to_cache(self) -> str:
         """Returns all of it as JSON."""

@@ -34,7 +34,7 @@ def variant_file(
     )
     precision = "fp16" if variant == "fp16" else "int8"
     spec = model.spec.model_copy(update={"precision": precision, "build": build})
-    extra = {RANGES_KEY: calibration.to_json()} if calibration else {}
+    extra = {RANGES_KEY: calibration.to_metadata()} if calibration else {}
     return with_recipe(graph, spec, extra)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -140,13 +142,21 @@ def test_a_file_without_ranges_is_refused(tmp_path: Path) -> None:
         Calibration.from_file(model)
 
 
-def test_a_file_with_damaged_ranges_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no base64",
+        base64.b64encode(b"not compressed").decode(),
+        base64.b64encode(zlib.compress(b'{"ranges": {"x": [1]}}')).decode(),
+    ],
+)
+def test_a_file_with_damaged_ranges_is_refused(tmp_path: Path, text: str) -> None:
     model = scene_model(tmp_path / "m.onnx")
     found = calibrate(model, drawn_folder(tmp_path / "p", 2), count=2)
     graph = onnx.load_from_string(to_int8(model, found))
     for entry in graph.metadata_props:
         if entry.key == "edgeseg.ranges":
-            entry.value = '{"ranges": {"x": [1]}}'
+            entry.value = text
     file = as_file(graph.SerializeToString(), tmp_path / "m.int8.onnx")
     with pytest.raises(ModelError, match="its calibration ranges are damaged"):
         Calibration.from_file(file)
