@@ -3,10 +3,12 @@
     python tools/bench_pipeline.py [--model M] [--effect E] [--rounds 5]
         [--clip CLIP.mp4] [--json R.json]
 
-Rounds alternate A B A B, so a drifting machine hits both alike; medians and ratios of medians are
-reported. Two clips are rendered: ``webcam`` (a still camera) and ``handheld`` (all moves, much
-grain). Frames per second count the running loop, not the start of the interpreter. The physical
-bound of a pipeline is ``cores * 1000 / cpu_ms_per_frame``: the rate at which every core is busy.
+edgeseg runs twice: with the same network in FP32 on ONNX Runtime, and as it runs by itself, which
+may be an INT8 file or another backend (the report says which). Rounds alternate A B C A B C, so a
+drifting machine hits all alike; medians and ratios of medians are reported. Two clips are rendered:
+``webcam`` (a still camera) and ``handheld`` (all moves, much grain). Frames per second count the
+running loop, not the start of the interpreter. The physical bound of a pipeline is
+``cores * 1000 / cpu_ms_per_frame``: the rate at which every core is busy.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -27,9 +31,11 @@ from onnx import TensorProto, helper, numpy_helper
 from edgeseg import __version__
 from edgeseg.device import available_cores, describe_device
 from edgeseg.model_file import load_model
+from edgeseg.precision.graph import fp32_graph
 
 TOOLS = Path(__file__).resolve().parent
 SIZES = ("1280x720", "1920x1080")
+SAME_NETWORK = ("--backend", "onnxruntime", "--precision", "fp32")
 
 
 def plain_twin(model: onnx.ModelProto, channels: int = 3) -> onnx.ModelProto:
@@ -76,11 +82,13 @@ def run_naive(model: Path, clip: Path, out: Path) -> dict[str, float]:
     }
 
 
-def run_edgeseg(args: argparse.Namespace, clip: Path, out: Path) -> dict[str, float]:
+def run_edgeseg(
+    args: argparse.Namespace, clip: Path, out: Path, *, options: Sequence[str] = ()
+) -> dict[str, Any]:
     report = out.with_suffix(".json")
     command = [sys.executable, "-m", "edgeseg", "run", str(clip), "--model", args.model]
     command += ["--effect", args.effect, "-o", str(out), "--report", str(report)]
-    subprocess.run([*command, "--overwrite", "--quiet"], check=True)
+    subprocess.run([*command, *options, "--overwrite", "--quiet"], check=True)
     figures = json.loads(report.read_text())
     stages = figures["stages_ms"]
     return {
@@ -92,14 +100,15 @@ def run_edgeseg(args: argparse.Namespace, clip: Path, out: Path) -> dict[str, fl
         "stages_cpu_ms": {name: stage["cpu"] for name, stage in stages.items()},
         "workers": figures["workers"],
         "threads": figures["threads"],
+        "network": f"{figures['precision']} on {figures['backend']}",
     }
 
 
-def median_of(rounds: list[dict[str, float]], key: str) -> float:
+def median_of(rounds: list[dict[str, Any]], key: str) -> float:
     return statistics.median(r[key] for r in rounds)
 
 
-def summarise(naive: list[dict[str, float]], ours: list[dict[str, float]]) -> dict[str, object]:
+def summarise(naive: list[dict[str, Any]], ours: list[dict[str, Any]]) -> dict[str, Any]:
     cpu, infer = median_of(ours, "cpu_ms"), median_of(ours, "infer_cpu_ms")
     bound = available_cores() * 1000 / cpu
     return {
@@ -136,26 +145,29 @@ CLIPS = {"webcam": webcam_clip, "handheld": handheld_clip}
 
 
 def compare(args: argparse.Namespace, name: str, clip: Path, folder: Path) -> dict[str, object]:
-    """Alternates both programs on one clip and prints what came out."""
-    naive, ours = [], []
+    """Alternates the programs on one clip and prints what came out."""
+    naive, same, own = [], [], []
     for number in range(args.rounds):
         naive.append(run_naive(folder / "plain.onnx", clip, folder / "naive.mp4"))
-        ours.append(run_edgeseg(args, clip, folder / "edgeseg.mp4"))
-        last = f"{naive[-1]['fps']:.1f} | {ours[-1]['fps']:.1f} fps"
-        print(f"{name} round {number + 1}/{args.rounds}: naive | edgeseg {last}", file=sys.stderr)
-    summary = summarise(naive, ours)
-    print(
-        f"{name}: naive {summary['naive_fps']} fps at {summary['naive_cpu_ms']} CPU-ms, "
-        f"edgeseg {summary['edgeseg_fps']} fps at {summary['edgeseg_cpu_ms']} CPU-ms "
-        f"(network {summary['network_cpu_ms']}, all else {summary['other_cpu_ms']}): "
-        f"x{summary['ratio']}, of the physical bound {summary['of_bound']}"
-    )
-    return summary
+        same.append(run_edgeseg(args, clip, folder / "edgeseg.mp4", options=SAME_NETWORK))
+        own.append(run_edgeseg(args, clip, folder / "edgeseg.mp4"))
+        last = f"{naive[-1]['fps']:.1f} | {same[-1]['fps']:.1f} | {own[-1]['fps']:.1f} fps"
+        print(f"{name} round {number + 1}/{args.rounds}: {last}", file=sys.stderr)
+    summary, by_itself = summarise(naive, same), summarise(naive, own)
+    for what, found in ((same[0]["network"], summary), (own[0]["network"], by_itself)):
+        print(
+            f"{name}: naive {found['naive_fps']} fps at {found['naive_cpu_ms']} CPU-ms, edgeseg "
+            f"{what} {found['edgeseg_fps']} fps at {found['edgeseg_cpu_ms']} CPU-ms "
+            f"(network {found['network_cpu_ms']}, all else {found['other_cpu_ms']}): "
+            f"x{found['ratio']}, of the physical bound {found['of_bound']}"
+        )
+    by_itself["rounds"].pop("naive")
+    return {**summary, "by_itself": {"network": own[0]["network"], **by_itself}}
 
 
 def bench(args: argparse.Namespace, folder: Path) -> dict[str, object]:
     loaded = load_model(args.model)
-    onnx.save(plain_twin(onnx.load(str(loaded.path))), folder / "plain.onnx")
+    onnx.save(plain_twin(fp32_graph(loaded)), folder / "plain.onnx")
     if args.clip:
         return {args.clip.name: compare(args, args.clip.name, args.clip, folder)}
     results: dict[str, object] = {}

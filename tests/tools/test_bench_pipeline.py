@@ -12,6 +12,7 @@ onnx = pytest.importorskip("onnx", reason="the naive baseline's twin is made wit
 import onnxruntime as ort  # noqa: E402
 
 from edgeseg.model_file import load_model  # noqa: E402
+from edgeseg.precision.graph import fp32_graph  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
@@ -21,7 +22,7 @@ from bench_pipeline import plain_twin, summarise  # noqa: E402
 @pytest.mark.parametrize("name", ["portrait", "portrait-sinet"])
 def test_the_naive_loop_runs_the_same_network(name: str) -> None:
     loaded = load_model(name)
-    twin = plain_twin(onnx.load(str(loaded.path)))
+    twin = plain_twin(fp32_graph(loaded))
     photo = cv2.imread(str(ROOT / "tools" / "demo" / "astronaut.jpg"))
     assert photo is not None
     picture = cv2.resize(src=photo, dsize=tuple(loaded.spec.input.size))
