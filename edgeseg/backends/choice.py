@@ -18,7 +18,7 @@ from edgeseg.backends.gpu_choice import open_on_gpu, usable_gpu_backends
 from edgeseg.backends.opening import open_backend
 from edgeseg.backends.options import BackendOptions
 from edgeseg.backends.tuning import Candidate, Tuning, autotune
-from edgeseg.backends.variant import file_to_run, gate_passed
+from edgeseg.backends.variant import file_for_cpu, gate_passed
 from edgeseg.config import ModelConfig
 from edgeseg.device import cpu_flags, package_version
 from edgeseg.errors import BackendUnavailable, ConfigError, EdgesegError, ModelError
@@ -97,11 +97,11 @@ def cpu_candidates(model: ModelFile, config: ModelConfig) -> tuple[list[Candidat
     backends = _cpu_backends(config)
     if config.precision != "auto" or model.spec.precision != "fp32":
         wanted = model.spec.precision if config.precision == "auto" else config.precision
-        file = file_to_run(model, wanted)
+        file = file_for_cpu(model, wanted)
         doubt = int8_doubt(file)
         return [Candidate(name, file) for name in backends], [doubt] if doubt else []
     try:
-        int8 = file_to_run(model, "int8") if load_variant(model, "int8") else None
+        int8 = file_for_cpu(model, "int8") if load_variant(model, "int8") else None
     except ModelError as error:
         return [Candidate(name, model) for name in backends], [f"int8 not taken: {error}"]
     doubt = "" if int8 is None else int8_doubt(int8)

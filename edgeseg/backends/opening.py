@@ -22,9 +22,9 @@ def _onnxruntime(model: ModelFile, options: BackendOptions) -> Backend:
 def _openvino(model: ModelFile, options: BackendOptions) -> Backend:
     from edgeseg.backends.openvino import OpenvinoBackend, import_openvino
     from edgeseg.backends.openvino_trial import ensure_works
-    from edgeseg.backends.variant import file_to_run
+    from edgeseg.backends.variant import file_for_cpu
 
-    file = file_to_run(model, options.precision)
+    file = file_for_cpu(model, options.precision)
     import_openvino()
     ensure_works(file)
     return OpenvinoBackend(file, threads=options.threads, workers=options.workers)

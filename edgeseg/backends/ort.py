@@ -10,7 +10,7 @@ from edgeseg.backends.ort_session import CPU_ONLY, Provider, open_session, ort_e
 from edgeseg.backends.ort_session import GRAPH_LEVELS as GRAPH_LEVELS
 from edgeseg.backends.ort_session import tensor_info as tensor_info
 from edgeseg.backends.tensors import neutral_inputs as neutral_inputs
-from edgeseg.backends.variant import file_to_run
+from edgeseg.backends.variant import file_for_cpu
 from edgeseg.errors import ModelError, SpecMismatch
 from edgeseg.model_file import ModelFile, mismatches
 from edgeseg.protocols import BackendInfo, Tensor
@@ -89,5 +89,5 @@ class OrtBackend:
 
 def open_ort(model: ModelFile, options: BackendOptions) -> OrtBackend:
     """Opens the file of a precision in ONNX Runtime on the CPU. Raises as OrtBackend does."""
-    file = file_to_run(model, options.precision)
+    file = file_for_cpu(model, options.precision)
     return OrtBackend(file, threads=options.threads, graph_level=options.graph_level)

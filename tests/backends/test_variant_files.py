@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from tiny_onnx import spec_for, tiny_model
 
 from edgeseg.backends import BackendOptions, open_backend
+from edgeseg.backends.choice import cpu_candidates
 from edgeseg.backends.variant import build_command, file_to_run, gate_passed
+from edgeseg.config import ModelConfig
 from edgeseg.device import package_version
 from edgeseg.errors import ConfigError, ModelError, SpecMismatch
 from edgeseg.model_file import ModelFile, load_model, variant_path
@@ -110,6 +112,22 @@ def test_backends_find_the_file_themselves(model: ModelFile, kind: str) -> None:
     info = open_backend(model, kind=kind, options=BackendOptions(precision="int8")).info
     assert (info.precision, info.file) == ("int8", str(path))
     assert info.sha256 == load_model(path).sha256 != model.sha256
+
+
+@pytest.mark.parametrize("kind", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize("variant", ["int8-trt", "int8-trt16"])
+def test_files_for_tensorrt_do_not_run_on_a_cpu(
+    model: ModelFile, variant: Variant, kind: Literal["onnxruntime", "openvino"]
+) -> None:
+    file = load_model(make(model, variant))
+    message = rf"net\.{variant}\.onnx: is made for TensorRT, .*with --precision int8$"
+    with pytest.raises(ModelError, match=message):
+        open_backend(file, kind=kind)
+    with pytest.raises(ModelError, match=message):
+        cpu_candidates(file, ModelConfig(backend=kind))
+    make(model, variant).rename(model.path.with_name("net.int8.onnx"))  # and by its old name
+    with pytest.raises(ModelError, match=r"net\.int8\.onnx: is made for TensorRT"):
+        open_backend(model, kind=kind, options=BackendOptions(precision="int8"))
 
 
 @pytest.mark.parametrize(
