@@ -3,7 +3,8 @@
     python tools/readme_figures.py            # prints the block
     python tools/readme_figures.py --write    # puts it between README's markers
 
-Sources: tools/bench_results/pipeline.json (``make bench``) and the cards of the shipped models.
+Sources: tools/bench_results/pipeline.json (``make bench``), precision.json beside it
+(``tools/time_precisions.py``) and the cards of the shipped models.
 """
 
 from __future__ import annotations
@@ -18,6 +19,13 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN, END = "<!-- figures:begin -->", "<!-- figures:end -->"
 PIPELINE = ROOT / "tools" / "bench_results" / "pipeline.json"
+PRECISIONS = ROOT / "tools" / "bench_results" / "precision.json"
+COMBINATIONS = {
+    "onnxruntime fp32": "FP32",
+    "onnxruntime int8": "INT8",
+    "openvino fp32": "OpenVINO FP32",
+    "openvino int8": "OpenVINO INT8",
+}
 PORTRAITS = ("portrait", "portrait-sinet")
 SCENES = ("driving", "driving-icnet")
 INSTANCES = "instances"
@@ -31,22 +39,48 @@ def pipeline_table(report: dict[str, Any]) -> list[str]:
         f"{device['cpu']}, {device['cores']} cores, {report['date']}, median of "
         f"{settings['rounds']} alternating rounds (`make bench`):",
         "",
-        "| clip | naive loop | edgeseg | ratio | CPU-ms a frame, naive / edgeseg "
+        "| clip | network | naive loop | edgeseg | ratio | CPU-ms a frame, naive / edgeseg "
         "| of which network | of the physical bound |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for clip, row in report["clips"].items():
-        lines.append(
-            f"| {clip} | {row['naive_fps']:.1f} fps | **{row['edgeseg_fps']:.1f} fps** "
-            f"| **x{row['ratio']:.1f}** | {row['naive_cpu_ms']:.1f} / {row['edgeseg_cpu_ms']:.1f} "
-            f"| {row['network_cpu_ms']:.1f} | {100 * row['of_bound']:.0f} % |"
-        )
+        own = row["by_itself"]
+        for name, network, found in ((clip, "the same", row), ("", own["network"], own)):
+            cpu = f"{found['naive_cpu_ms']:.1f} / {found['edgeseg_cpu_ms']:.1f}"
+            lines.append(
+                f"| {name} | {network} | {found['naive_fps']:.1f} fps "
+                f"| **{found['edgeseg_fps']:.1f} fps** | **x{found['ratio']:.1f}** | {cpu} "
+                f"| {found['network_cpu_ms']:.1f} | {100 * found['of_bound']:.0f} % |"
+            )
     lines += [
         "",
+        "The upper line of each clip has the same FP32 network in both, the lower one what edgeseg "
+        "takes by itself here. "
         "The naive loop is `tools/naive_loop.py`: cv2 read, numpy float preprocessing, ONNX "
         "Runtime defaults, `np.argmax`, numpy blend, cv2 write, with the same network. The "
         "physical bound is `cores x 1000 / CPU-ms a frame`.",
     ]
+    return lines
+
+
+def precision_table(report: dict[str, Any]) -> list[str]:
+    device, versions = report["device"], report["device"]["versions"]
+    lines = [
+        f"Precisions and backends, in turns in one run: median ms of the network in 1 / 2 threads "
+        f"and score on the validation pictures; {device['cpu']} with AVX512-VNNI, ONNX Runtime "
+        f"{versions['onnxruntime']}, OpenVINO {versions['openvino']}, {report['date']} "
+        "(`tools/time_precisions.py`):",
+        "",
+        "| model | judged by | " + " | ".join(COMBINATIONS.values()) + " |",
+        "| --- " * (len(COMBINATIONS) + 2) + "|",
+    ]
+    for name, model in report["models"].items():
+        judged = next(iter(model["scores"]["onnxruntime fp32"]))
+        cells = []
+        for key in COMBINATIONS:
+            one, two = (model["threads"][count][key]["median_ms"] for count in ("1", "2"))
+            cells.append(f"{one:.1f} / {two:.1f} ms, {model['scores'][key][judged]:.4f}")
+        lines.append(f"| `{name}` | {judged} | " + " | ".join(cells) + " |")
     return lines
 
 
@@ -137,6 +171,8 @@ def card_of(name: str) -> Card:
 def block() -> str:
     lines = [
         *pipeline_table(json.loads(PIPELINE.read_text())),
+        "",
+        *precision_table(json.loads(PRECISIONS.read_text())),
         "",
         *portrait_table([card_of(name) for name in PORTRAITS]),
         "",

@@ -1,8 +1,9 @@
 """Time every shipped model in FP32 and INT8, on ONNX Runtime and OpenVINO: one run, in turns.
 
-python tools/time_precisions.py [MODEL ...] [--threads 1 2] [--rounds 100] [--json FILE]
+python tools/time_precisions.py [MODEL ...] [--threads 1 2] [--rounds 100] [--data DIR] [--json J]
 Without models all shipped ones; what is not there (no INT8 file, no OpenVINO) is left out and said.
-Ratios are to FP32 on ONNX Runtime. Scores are those the INT8 file's gate was passed with.
+Ratios are to FP32 on ONNX Runtime. The gate's figures come along; with --data, the folder of the
+data sets that the gates name, every backend and precision is scored on them again.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ import numpy as np
 from time_models import table
 
 from edgeseg.backends import BackendOptions, open_backend
+from edgeseg.builder.judge import LabelJudge
 from edgeseg.device import describe_device
 from edgeseg.errors import BackendUnavailable, EdgesegError
+from edgeseg.evaluate import DataChoice
 from edgeseg.model_file import ModelFile, load_model, load_variant, shipped_models
 from edgeseg.protocols import Backend, Tensor
 
@@ -76,6 +79,17 @@ def scores_of(model: ModelFile) -> Report:
     return {key: gate[key] for key in ("passed", "drop", "data", "scores") if key in gate}
 
 
+def rescored(model: ModelFile, data: Path) -> dict[str, Any]:
+    """The score of every backend and precision on the data of the model's gate."""
+    named = scores_of(model).get("data", {})
+    if named.get("kind") != "accuracy":
+        return {}
+    judge = LabelJudge(model.spec, DataChoice(data / named["data"], named["split"]))
+    with ExitStack() as stack:
+        opened, _ = open_all(model, 1, stack)
+        return {name: judge.score(backend).figures() for name, backend in opened.items()}
+
+
 def timed(
     model: ModelFile, threads: Sequence[int], rounds: int
 ) -> tuple[dict[str, Any], list[str]]:
@@ -110,6 +124,7 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("models", nargs="*", metavar="MODEL")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--data", type=Path)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args(words)
     models: dict[str, Report] = {}
@@ -121,6 +136,10 @@ def main(words: list[str] | None = None) -> int:
             missing += absent
             models[model.name] = {"threads": found, "gate": scores_of(model)}
             show(model.name, found)
+            if given.data:
+                models[model.name]["scores"] = scores = rescored(model, given.data)
+                for what, score in scores.items():
+                    print(f"{model.name:16} {what:18} {score}")
     except EdgesegError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

@@ -6,6 +6,8 @@ import json
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from tiny_onnx import tiny_model
 
@@ -46,6 +48,24 @@ def test_each_precision_is_timed_on_each_backend(
     assert figures["gate"] == {"passed": True, "drop": 0.25, "scores": {"int8": {"mIoU": 0.9}}}
     assert "openvino" in report["device"]["versions"]
     assert len(capsys.readouterr().out.splitlines()) == 2 * len(expected)
+
+
+def test_every_precision_is_scored_on_the_gates_data(model: Path) -> None:
+    stem = model.parent / "drawn" / "val"
+    half = np.zeros((32, 48), np.uint8)
+    half[:, 24:] = 255  # brightness is a person, to this network
+    for folder, picture in (("images", cv2.merge(mv=[half] * 3)), ("masks", half)):
+        (stem / folder).mkdir(parents=True)
+        cv2.imwrite(filename=str(stem / folder / "0.png"), img=picture)
+    gate = {"data": {"kind": "accuracy", "data": "drawn", "split": "val"}}
+    build = Build(variant="int8", source_sha256=load_model(model).sha256, gate=gate)
+    tiny_model(model.with_name("net.int8.onnx"), precision="int8", build=build)
+    out = model.with_name("t.json")
+    words = [str(model), "--threads", "1", "--rounds", "1", "--json", str(out)]
+    assert main([*words, "--data", str(model.parent)]) == 0
+    scores = json.loads(out.read_text(encoding="utf-8"))["models"]["tiny"]["scores"]
+    assert {"onnxruntime fp32", "onnxruntime int8"} <= set(scores)
+    assert all(score["person IoU"] > 0.9 for score in scores.values())
 
 
 def test_what_is_missing_is_said(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
