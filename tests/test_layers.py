@@ -18,7 +18,7 @@ LAYERS = {
     0: ["atomic", "errors", "labels", "assets", "once", "system_libs"],
     1: ["types", "meter", "validation"],
     2: ["protocols", "spec", "device"],
-    3: ["config", "ops", "model_file"],
+    3: ["config", "ops", "model_file", "ort_import"],
     4: ["cuda", "precision", "segment", "video", "effects", "runtime", "report"],
     5: ["controls", "engine"],
     6: ["backends"],
@@ -98,6 +98,21 @@ def test_torch_is_imported_only_in_the_tower(relative: str, path: Path) -> None:
     }
     heavy = {"torch", "onnx", "matplotlib"}
     assert not names & (heavy - {"onnx"} if owner(relative) == "precision" else heavy)
+
+
+REPORTING = {"onnxruntime": "ort_import.py", "openvino": "backends/openvino.py"}
+"""Packages that report to their makers, and the one module that imports them: there they do not."""
+
+
+@pytest.mark.parametrize(("package", "only"), REPORTING.items())
+def test_packages_that_report_are_imported_in_one_place(package: str, only: str) -> None:
+    found = set()
+    for relative, path in files():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if package in names:
+                found.add(relative)
+    assert found == {only}
 
 
 def test_every_unit_has_a_layer() -> None:

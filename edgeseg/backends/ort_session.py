@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import logging
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +13,8 @@ from typing import Any, get_args
 from edgeseg.backends.options import GraphLevel
 from edgeseg.errors import BackendUnavailable, ConfigError, ModelError, near_match
 from edgeseg.model_file import ModelFile, without_initialiser_inputs
+from edgeseg.ort_import import import_ort as import_ort
+from edgeseg.ort_import import ort_errors as ort_errors
 from edgeseg.protocols import TensorInfo
 from edgeseg.spec import one_line
 
@@ -171,46 +172,6 @@ def _session_options(ort: Any, model: ModelFile, threads: int, graph_level: Grap
         "session.model_external_initializers_file_folder_path", str(model.path.parent)
     )
     return options
-
-
-def import_ort() -> Any:
-    """Returns the onnxruntime module. Raises BackendUnavailable where it cannot be imported."""
-    try:
-        with _telemetry_off():
-            import onnxruntime
-    except ImportError as error:
-        raise BackendUnavailable(
-            f"onnxruntime is not usable here: {one_line(error)}; pip install onnxruntime"
-        ) from error
-    return onnxruntime
-
-
-@contextmanager
-def _telemetry_off() -> Iterator[None]:
-    """Keeps an ONNX Runtime imported meanwhile from reporting to its maker.
-
-    Since 1.31 its Linux builds, too, keep a device id in the user's cache folder and send usage
-    events; they read this variable once, when they are loaded.
-    """
-    name = "ORT_DISABLE_TELEMETRY"
-    before = os.environ.get(name)
-    os.environ[name] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
-
-
-def ort_errors() -> tuple[type[Exception], ...]:
-    """Returns ONNX Runtime's exceptions; they share no base class of their own."""
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
-
-    found = [value for value in vars(state).values() if isinstance(value, type)]
-    own = [kind for kind in found if issubclass(kind, Exception)]
-    return (*own, RuntimeError, ValueError)  # its binding raises these for bad dtypes and names
 
 
 def reason(error: Exception) -> str:

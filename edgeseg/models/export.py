@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -25,6 +24,7 @@ from torch import Tensor, nn
 from edgeseg.errors import ModelError, SpecMismatch
 from edgeseg.models.half_weights import round_weights, store_as_half
 from edgeseg.models.static_shapes import write_sizes
+from edgeseg.ort_import import import_ort
 from edgeseg.spec import METADATA_KEY, Head, ModelSpec
 
 OPSET = 17
@@ -157,12 +157,13 @@ def onnx_graph(
     return model
 
 
-def open_session(model: bytes | str) -> onnxruntime.InferenceSession:
+def open_session(model: bytes | str) -> Any:
     """A single-threaded CPU session of a file name or a serialised model."""
-    options = onnxruntime.SessionOptions()
+    ort = import_ort()
+    options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def onnx_predictor(model: bytes | str) -> Predict:

@@ -21,6 +21,8 @@ from edgeseg.types import U8, Frame
 log = logging.getLogger(__name__)
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+SEEK_FROM = 250
+"""Frames between two of a video from which it is better to seek."""
 _GOLDEN = (5**0.5 - 1) / 2
 
 
@@ -45,17 +47,20 @@ class Pictures:
             lines.append(f"{path.as_posix()} {stat.st_size} {stat.st_mtime_ns}")
         return "\n".join([*lines, str(self.positions)])
 
-    def read(self) -> Iterator[U8]:
-        """Yields uint8 [H, W, 3] BGR pictures; unreadable ones are left out with a warning."""
+    def read(self) -> Iterator[tuple[int, U8]]:
+        """Yields places in the order of use and uint8 [H, W, 3] BGR pictures.
+
+        A video's come as they lie in it. Unreadable ones are left out with a warning.
+        """
         if self.positions is not None:
             yield from _frames(self.files[0], self.positions)
             return
-        for path in self.files:
+        for place, path in enumerate(self.files):
             picture = _read(path)
             if picture is None:
                 log.warning("%s: not a readable picture: left out", path)
             else:
-                yield picture
+                yield place, picture
 
 
 def find_pictures(source: Path, *, count: int, seed: int) -> Pictures:
@@ -84,16 +89,16 @@ def find_pictures(source: Path, *, count: int, seed: int) -> Pictures:
 
 def network_inputs(spec: ModelSpec, pictures: Pictures) -> list[Tensor]:
     """Returns what the network gets for each picture. Raises ConfigError if none can be read."""
-    inputs = [
-        network_input(Frame(from_bgr(bgr), index, time.perf_counter()), spec.input)[0]
-        for index, bgr in enumerate(pictures.read())
-    ]
+    inputs = {
+        place: network_input(Frame(from_bgr(bgr), place, time.perf_counter()), spec.input)[0]
+        for place, bgr in pictures.read()
+    }
     if not inputs:
         raise ConfigError(
             f"{pictures.source}: none of its {len(pictures.files)} pictures can be read; "
             f"for example {pictures.files[0].name}"
         )
-    return inputs
+    return [inputs[place] for place in sorted(inputs)]
 
 
 def _read(path: Path) -> U8 | None:
@@ -135,14 +140,23 @@ def _spread(frames: int, count: int, seed: int) -> tuple[int, ...]:
     return tuple(found)
 
 
-def _frames(path: Path, positions: tuple[int, ...]) -> Iterator[U8]:
-    """Yields a video's frames in the order of ``positions``; those past its end are left out."""
+def _frames(path: Path, positions: tuple[int, ...]) -> Iterator[tuple[int, U8]]:
+    """Yields the places in ``positions`` and the frames, first to last, without those past the end.
+
+    Decoding on to the next one is faster than seeking, which starts at a key frame.
+    """
     capture = cv2.VideoCapture(filename=str(path))
+    at = 0
     try:
-        for position in positions:
-            capture.set(propId=cv2.CAP_PROP_POS_FRAMES, value=position)
+        for position, place in sorted((at, place) for place, at in enumerate(positions)):
+            if position - at > SEEK_FROM:
+                capture.set(propId=cv2.CAP_PROP_POS_FRAMES, value=position)
+                at = position
+            while at < position and capture.grab():
+                at += 1
             good, bgr = capture.read()
+            at += 1
             if good:
-                yield bgr
+                yield place, bgr
     finally:
         capture.release()

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 
 from edgeseg.errors import ModelError
+from edgeseg.ort_import import import_ort, ort_errors
 from edgeseg.spec import one_line
 
 
@@ -18,6 +18,7 @@ def open_session(data: bytes, where: str, *, threads: int = 1, basic_to: Path | 
     basic_to: where to write the graph after basic optimisation, which is then all there is.
     Raises ModelError naming ``where`` when ONNX Runtime cannot load it.
     """
+    ort = import_ort()
     levels = ort.GraphOptimizationLevel
     options = ort.SessionOptions()
     options.log_severity_level = 4
@@ -28,18 +29,10 @@ def open_session(data: bytes, where: str, *, threads: int = 1, basic_to: Path | 
         options.optimized_model_filepath = str(basic_to)
     try:
         return ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    except _errors() as error:
+    except ort_errors() as error:
         raise ModelError(
             f"{where}: onnxruntime {ort.__version__} cannot load it: {one_line(error)}"
         ) from error
-
-
-def _errors() -> tuple[type[Exception], ...]:
-    """Returns ONNX Runtime's exceptions; they share no base class of their own."""
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
-
-    found = [value for value in vars(state).values() if isinstance(value, type)]
-    return (*(kind for kind in found if issubclass(kind, Exception)), RuntimeError, ValueError)
 
 
 def signal_to_noise_db(signal: Any, other: Any) -> float:
