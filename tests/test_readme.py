@@ -30,9 +30,11 @@ def command_lines(start: str) -> list[list[str]]:
 
 def test_figures_are_the_committed_ones() -> None:
     pytest.importorskip("yaml")
-    from readme_figures import block
+    from readme_figures import block, engines_block
 
-    assert block() in README, "run: python tools/readme_figures.py --write"
+    engines = (ROOT / "engines" / "README.md").read_text(encoding="utf-8")
+    for figures, page in ((block, README), (engines_block, engines)):
+        assert figures() in page, "run: python tools/readme_figures.py --write"
 
 
 def test_pictures_exist() -> None:
@@ -55,7 +57,18 @@ def test_every_run_line_is_understood(words: list[str]) -> None:
 
 @pytest.mark.parametrize("words", command_lines("edgeseg"), ids=" ".join)
 def test_every_option_exists(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    commands = ("run", "eval", "doctor", "models", "list", "check", "import", "pull")
+    commands = (
+        "run",
+        "eval",
+        "build",
+        "doctor",
+        "models",
+        "list",
+        "check",
+        "import",
+        "pull",
+        "verify",
+    )
     command = [w for w in words[1:3] if w in commands]
     with pytest.raises(SystemExit) as left:
         main([*command, "--help"])

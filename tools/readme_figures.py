@@ -1,7 +1,7 @@
 """Writes README's figures from committed results, so that none is typed by hand.
 
-    python tools/readme_figures.py            # prints the block
-    python tools/readme_figures.py --write    # puts it between README's markers
+    python tools/readme_figures.py            # prints the blocks
+    python tools/readme_figures.py --write    # puts them between the markers of both README.md
 
 Sources: tools/bench_results/pipeline.json (``make bench``), precision.json beside it
 (``tools/time_precisions.py``) and the cards of the shipped models.
@@ -26,6 +26,7 @@ COMBINATIONS = {
     "openvino fp32": "OpenVINO FP32",
     "openvino int8": "OpenVINO INT8",
 }
+JUDGED = {"miou": "mIoU", "mask_ap": "mask AP", "person_iou": "person IoU"}
 PORTRAITS = ("portrait", "portrait-sinet")
 SCENES = ("driving", "driving-icnet")
 INSTANCES = "instances"
@@ -154,6 +155,26 @@ def instance_table(card: Card) -> list[str]:
     return lines
 
 
+def int8_table(cards: list[Card]) -> list[str]:
+    lines = [
+        "| | judged by | FP32 | INT8 | points lost | boundary F | flicker | ms | |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for card in cards:
+        found = card["metrics"]["int8"]
+        before, speed, flicker = found["fp32_same_run"], found["speed"], found["flicker"]
+        edge = "boundary_f"
+        edges = f"{before[edge]:.3f} → {found[edge]:.3f}" if edge in found else ""
+        judged = next(key for key in before if key != edge)
+        lines.append(
+            f"| `{card['name']}` | {JUDGED[judged]} | {before[judged]:.4f} | {found[judged]:.4f} "
+            f"| {found['points_lost']:.2f} | {edges} "
+            f"| {flicker['fp32']:.4f} → {flicker['int8']:.4f} "
+            f"| {speed['fp32_ms']:.1f} → {speed['median_ms']:.1f} | x{speed['ratio']:.2f} |"
+        )
+    return lines
+
+
 def size_of(card: Card) -> str:
     width, height = card["input"]["size"]
     return f"{width}x{height}"
@@ -183,6 +204,11 @@ def block() -> str:
     return "\n".join([BEGIN, *lines, END])
 
 
+def engines_block() -> str:
+    cards = [card_of(name) for name in (*SCENES, INSTANCES, *PORTRAITS)]
+    return "\n".join([BEGIN, *int8_table(cards), END])
+
+
 def with_block(readme: str, figures: str) -> str:
     before, _, rest = readme.partition(BEGIN)
     _, _, after = rest.partition(END)
@@ -192,11 +218,12 @@ def with_block(readme: str, figures: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true")
-    if parser.parse_args().write:
-        path = ROOT / "README.md"
-        path.write_text(with_block(path.read_text(), block()))
-    else:
-        print(block())
+    write = parser.parse_args().write
+    for path, figures in ((ROOT / "README.md", block), (ROOT / "engines/README.md", engines_block)):
+        if write:
+            path.write_text(with_block(path.read_text(), figures()))
+        else:
+            print(figures())
 
 
 if __name__ == "__main__":
