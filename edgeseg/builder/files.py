@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from edgeseg.atomic import write_whole
 from edgeseg.builder.options import BuildOptions
 from edgeseg.errors import ConfigError, SinkRefused
 from edgeseg.model_file import ModelFile, builds_of, load_model, variant_path
@@ -45,23 +45,12 @@ def _named(model: ModelFile, path: Path, *, overwrite: bool) -> Path:
     return path
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def write_file(path: Path, data: bytes) -> None:
     """Writes a file in one step: nobody ever sees half of it. Raises SinkRefused."""
     try:
-        handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    except OSError as error:
-        raise _unwritable(path.parent, error) from error
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(part, 0o666 & ~_umask())  # mkstemp's files are for their owner only
-        os.replace(part, path)
+        write_whole(path, data, durable=True)
     except OSError as error:
         raise _unwritable(path, error) from error
-    finally:
-        Path(part).unlink(missing_ok=True)
 
 
 class Kept:
@@ -78,7 +67,7 @@ class Kept:
                 path = self.places[variant]
                 if path not in self._before:
                     self._before[path] = path.read_bytes() if path.is_file() else None
-                write_whole(path, data)
+                write_file(path, data)
         except BaseException:
             self.undo()
             raise
@@ -89,7 +78,7 @@ class Kept:
             if data is None:
                 path.unlink(missing_ok=True)
             else:
-                write_whole(path, data)
+                write_file(path, data)
         self._before.clear()
 
 
@@ -123,7 +112,7 @@ class Stage:
             path.parent.mkdir()
         except OSError as error:
             raise _unwritable(path.parent, error) from error
-        write_whole(path, data)
+        write_file(path, data)
         return load_model(path)
 
 
@@ -140,9 +129,3 @@ def _unwritable(path: Path, error: OSError) -> SinkRefused:
     return SinkRefused(
         f"{path}: cannot be written: {why}; free some space or name another place with -o"
     )
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tiny_onnx import tiny_model
 
-from edgeseg.builder.files import Kept, place_for, staging, write_whole
+from edgeseg.builder.files import Kept, place_for, staging, write_file
 from edgeseg.builder.options import BuildOptions
 from edgeseg.errors import ConfigError, SinkRefused
 from edgeseg.model_file import ModelFile, builds_of, load_model
@@ -71,10 +71,10 @@ def test_a_folder_that_cannot_be_made_is_one_line(
 def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
     """A file system of 64 KiB, in a namespace of its own; the old file and nothing else stays."""
     code = (
-        "import sys; from pathlib import Path; from edgeseg.builder.files import write_whole\n"
+        "import sys; from pathlib import Path; from edgeseg.builder.files import write_file\n"
         "from edgeseg.errors import SinkRefused\n"
-        "path = Path(sys.argv[1]) / 'net.onnx'; write_whole(path, b'old')\n"
-        "try: write_whole(path, bytes(1 << 20))\n"
+        "path = Path(sys.argv[1]) / 'net.onnx'; write_file(path, b'old')\n"
+        "try: write_file(path, bytes(1 << 20))\n"
         "except SinkRefused as error: print(error)\n"
         "print(path.read_bytes(), [p.name for p in path.parent.iterdir()])\n"
     )
@@ -96,12 +96,12 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
 
 def test_writing_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "a.onnx"
-    write_whole(path, b"one")
-    write_whole(path, b"two")
+    write_file(path, b"one")
+    write_file(path, b"two")
     assert path.read_bytes() == b"two"
     assert [p.name for p in tmp_path.iterdir()] == ["a.onnx"]
     with pytest.raises(SinkRefused, match="cannot be written: No such file or directory"):
-        write_whole(tmp_path / "no" / "a.onnx", b"")
+        write_file(tmp_path / "no" / "a.onnx", b"")
 
 
 def test_undoing_brings_back_what_was_there(tmp_path: Path) -> None:
