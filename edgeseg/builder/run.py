@@ -68,12 +68,23 @@ def build_model(model: ModelFile, options: BuildOptions, *, tell: Tell = log.inf
     if target.variants:
         require_onnx()
     if options.precision == "int8" and options.calibration is None:
-        require_ranges(model)
+        stored = require_ranges(model)
+        if target.variants == ("int8",) and _adds_nothing(options):
+            note = (
+                f"{model.name}: {stored.path} is there: nothing to build; --calibration DIR makes "
+                "it anew, --data DIR says what it costs here"
+            )
+            return Outcome({}, None, {}, notes=(note,))
     places = {variant: place_for(model, variant, options) for variant in target.variants}
     with staging() as stage:
         name, clip = _clip(options)
         bench = Bench(model, target, options, stage, clip, name)
         return _build(bench, Kept(places), tell)
+
+
+def _adds_nothing(options: BuildOptions) -> bool:
+    """Says whether an INT8 file made of a stored one's ranges would be that one, unproven."""
+    return options.data is None and not options.keep_float and options.output is None
 
 
 def _refuse(model: ModelFile, options: BuildOptions, target: Target) -> None:

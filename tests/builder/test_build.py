@@ -199,10 +199,20 @@ def test_ranges_of_an_earlier_file_stand_in_for_pictures(
     code, said, second = build("-p", "int8", "--data", val)
     assert code == 0, said
     assert second["gate"]["drop"] == first["gate"]["drop"]
-    code, said, third = build("-p", "int8")
+
+
+def test_without_pictures_a_proven_file_is_not_replaced_by_an_unproven_one(
+    build: Any, drawn: tuple[Path, Path], tmp_path: Path
+) -> None:
+    code, said, report = build("-p", "int8")
+    assert (code, report) == (0, {})
+    assert "portrait-sinet.int8.onnx is there: nothing to build; --calibration DIR makes" in said
+    out = tmp_path / "other.onnx"
+    code, said, report = build("-p", "int8", "-o", out)
     assert code == 0, said
-    assert third["gate"]["passed"] is None
+    assert report["gate"]["passed"] is None
     assert "was not compared with FP32 in accuracy" in said
+    assert out.is_file()
 
 
 def test_a_video_calibrates_and_shows_flicker(build: Any, tmp_path: Path) -> None:
