@@ -27,6 +27,7 @@ ALIGNMENT = 256
 Work = Callable[[], None]
 
 _handles = itertools.count(0x7000)
+_contexts = threading.local()
 _streams: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
 
 
@@ -34,6 +35,11 @@ def put(stream: int, work: Work) -> None:
     """Puts work on a fake stream, as an enqueued network does; a graph records it."""
     driver: FakeDriver = _streams[stream]
     driver.put(stream, work)
+
+
+def need_context() -> None:
+    """What TensorRT does with a GPU, it does in the context that is current on the thread."""
+    assert getattr(_contexts, "depth", 0) > 0, "no context is current on this thread"
 
 
 class FakeDriver:
@@ -68,10 +74,12 @@ class FakeDriver:
     def current(self) -> Iterator[None]:
         assert not self.closed, "the driver was closed"
         self._thread.depth = self._depth + 1
+        _contexts.depth = getattr(_contexts, "depth", 0) + 1
         try:
             yield
         finally:
             self._thread.depth -= 1
+            _contexts.depth -= 1
 
     @property
     def _depth(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from fake_driver import need_context
 from fake_tensorrt import say
 
 MAGIC = b"fake TensorRT engine\n"
@@ -12,6 +13,9 @@ MAGIC = b"fake TensorRT engine\n"
 
 def build(world: Any, logger: Any, network: Any, config: Any) -> Any:
     """Returns the plan as IHostMemory, or None after saying why."""
+    target = config._targets.get(0)
+    if world.gpu is not None and (target is None or target.name == "CURRENT"):
+        need_context()
     problem = _problem(world, network, config)
     if problem:
         return say(logger, "ERROR", problem)
@@ -21,7 +25,6 @@ def build(world: Any, logger: Any, network: Any, config: Any) -> Any:
         config._timing_cache._count += network.num_layers
     inputs = [network.get_input(i) for i in range(network.num_inputs)]
     shapes = config._profiles[0]._shapes if config._profiles else {}
-    target = config._targets.get(0)
     sm = _of_target(target, world) if target is not None else "{}.{}".format(*world.gpu.sm)
     plan = {
         "version": world.version,

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime as ort
-from fake_driver import put
+from fake_driver import need_context, put
 from fake_tensorrt import Crashed, need_logger, new, say
 from fake_tensorrt_build import MAGIC
 from fake_tensorrt_parser import element_type
@@ -29,6 +29,7 @@ class Runtime:
         data, world = bytes(serialized_engine), self._world
         if world.gpu is None:
             return say(self._logger, "ERROR", "cudaError 35: CUDA driver version is insufficient")
+        need_context()
         if not data.startswith(MAGIC):
             return say(
                 self._logger, "ERROR", "Error Code 1: Serialization (magic tag does not match)"
@@ -102,6 +103,7 @@ class ICudaEngine:
 
     def create_execution_context(self, strategy: Any = None, runtime_config: Any = None) -> Any:
         del strategy
+        need_context()
         if runtime_config is not None and runtime_config._cache is not None:
             runtime_config._cache._blob = f"kernels of {self._world.version}".encode()
         return new(self._world, "IExecutionContext", engine=self, addresses={}, shapes={}, runs=0)
@@ -177,6 +179,7 @@ class IExecutionContext:
             reason = f"no address for {unbound}" if unbound else "the default stream is slow"
             say(self._engine._logger, "ERROR", reason)
             return False
+        need_context()
         put(stream_handle, lambda: IExecutionContext._run(self))
         return True
 

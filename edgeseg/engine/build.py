@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
 from edgeseg.cuda.driver import Driver, GpuInfo
 from edgeseg.device import gpu_name
+from edgeseg.engine.aside import build_aside
 from edgeseg.engine.cache import (
     EngineFile,
     engine_path,
@@ -29,6 +30,7 @@ from edgeseg.engine.log import logger_for
 from edgeseg.engine.manifest import Manifest, Wanted, wanted_for
 from edgeseg.engine.network import NetworkFile, network_file, typing_of
 from edgeseg.engine.plan import Plan, Work, build_plan, open_builder
+from edgeseg.engine.progress import reports_progress
 from edgeseg.engine.request import EngineRequest, Progress, Target, sm_name
 from edgeseg.engine.runtime import open_engine
 from edgeseg.engine.support import jetpack_name, l4t_release, minimum_sm
@@ -54,13 +56,15 @@ def ensure_engine(
     driver: the GPU to build on; None opens the first one, or none at all for ``request.target``.
     condemned: why the engine in the cache cannot be used although it looks right, after its name.
 
+    While it builds, the log says so now and then; Ctrl-C ends it where TensorRT can (10.0 on).
+
     Raises:
         BackendUnavailable: no GPU, no TensorRT, or not for this GPU.
         ModelError: a network TensorRT does not take, no INT8 file, or an engine that does not fit
             where ``request.rebuild`` is false.
         ConfigError: what was asked cannot be had here, or the cache cannot be written.
     """
-    with _target(request, driver) as target:
+    with _target(request, driver) as (target, current):
         job = plan_job(model, request, target)
         if not condemned:
             found, _ = find_engine(job.place, job.wanted)
@@ -72,9 +76,28 @@ def ensure_engine(
             if found is not None and not condemned:
                 return found
             _may_replace(job, condemned or reason)
-            manifest, data = _build(job, progress)
-            store_engine(job.place, manifest, data)
-            return EngineFile(job.place, manifest, data, built=True, reason=condemned or reason)
+
+            def build(tell: Progress) -> EngineFile:
+                with current():
+                    manifest, data = _build(job, tell)
+                store_engine(job.place, manifest, data)
+                return EngineFile(job.place, manifest, data, built=True, reason=condemned or reason)
+
+            return build_aside(
+                build,
+                title=job.library.title,
+                stoppable=reports_progress(job.library),
+                progress=progress,
+            )
+
+
+def has_engine(model: ModelFile, request: EngineRequest, gpu: GpuInfo) -> bool:
+    """Says whether a request's engine is built already and fits; the GPU is not touched.
+
+    Raises as ensure_engine, but for what only building or loading it shows.
+    """
+    job = plan_job(model, request, _target_of(gpu))
+    return find_engine(job.place, job.wanted)[0] is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,27 +130,32 @@ def plan_job(model: ModelFile, request: EngineRequest, target: Target) -> Job:
     return Job(library, work, source, wanted, engine_path(model, request, library, target))
 
 
+Current = Callable[[], AbstractContextManager[None]]
+"""Makes a GPU's context current on the calling thread."""
+
+
 @contextmanager
-def _target(request: EngineRequest, driver: Driver | None) -> Iterator[Target]:
-    """Gives the GPU to build for, its context current."""
+def _target(request: EngineRequest, driver: Driver | None) -> Iterator[tuple[Target, Current]]:
+    """Gives the GPU to build for, and what makes its context current, as it is here."""
     if request.target is not None:
         if not request.rtx:
             raise ConfigError("only TensorRT-RTX builds for a GPU that is not here: rtx=True")
-        yield Target("", request.target)
+        yield Target("", request.target), nullcontext
         return
     own = driver is None
     used = _open_first_gpu() if driver is None else driver
     try:
         with used.current():
-            yield Target(_device_name(used.gpu), used.gpu.sm, used.gpu.driver_cuda)
+            yield _target_of(used.gpu), used.current
     finally:
         if own:
             used.close()
 
 
-def _device_name(gpu: GpuInfo) -> str:
-    """Returns what tells devices apart: every Orin's GPU is called "Orin", so its board's name."""
-    return (gpu_name() if l4t_release() else None) or gpu.name
+def _target_of(gpu: GpuInfo) -> Target:
+    """Names what tells devices apart: every Orin's GPU is called "Orin", so its board's name."""
+    name = (gpu_name() if l4t_release() else None) or gpu.name
+    return Target(name, gpu.sm, gpu.driver_cuda)
 
 
 def _open_first_gpu() -> Driver:
@@ -148,7 +176,7 @@ def _may_replace(job: Job, reason: str) -> None:
     log.warning("%s %s: building it again", job.place.name, reason)
 
 
-def _build(job: Job, progress: Progress | None) -> tuple[Manifest, bytes]:
+def _build(job: Job, progress: Progress) -> tuple[Manifest, bytes]:
     """Builds an engine; nothing but the timing cache is written."""
     library, work = job.library, job.work
     request, target = work.request, work.target

@@ -49,12 +49,18 @@ class Phases:
             inner = parent
 
 
+def reports_progress(library: Library) -> bool:
+    """Says whether this version tells how far a build is, and can be told to end it."""
+    return library.has("IBuilderConfig.progress_monitor")
+
+
 def make_monitor(library: Library, progress: Progress | None) -> Any:
     """Returns an IProgressMonitor that calls ``progress``, None where there is nobody to tell.
 
-    Ctrl-C ends the build: no exception may pass through TensorRT, so ``interrupted`` says it.
+    A KeyboardInterrupt of ``progress`` ends the build; TensorRT drops it, so ``interrupted`` says
+    it.
     """
-    if progress is None or not library.has("IBuilderConfig.progress_monitor"):
+    if progress is None or not reports_progress(library):
         return None
     tell: Progress = progress
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fake_driver import FakeDriver
 from fake_tensorrt import RTX, TABLES, VERSIONS, Crashed, FakeGpu, make_tensorrt, read_table
 from onnx import TensorProto, helper, numpy_helper
 
@@ -184,15 +185,19 @@ def built(module: ModuleType) -> bytes:
 
 
 def test_engines_of_others_are_not_loaded(trt: ModuleType) -> None:
-    plan = built(trt)
-    runtime = trt.Runtime(trt.Logger())
-    assert runtime.deserialize_cuda_engine(plan) is not None
-    assert runtime.deserialize_cuda_engine(b"garbage") is None
-    for other in (
-        make_tensorrt("10.13.3.9", FakeGpu()),
-        make_tensorrt("10.3.0", FakeGpu(sm=(8, 6))),
-    ):
-        assert other.Runtime(other.Logger()).deserialize_cuda_engine(plan) is None
+    others = (make_tensorrt("10.13.3.9", FakeGpu()), make_tensorrt("10.3.0", FakeGpu(sm=(8, 6))))
+    with FakeDriver().current():
+        plan = built(trt)
+        runtime = trt.Runtime(trt.Logger())
+        assert runtime.deserialize_cuda_engine(plan) is not None
+        assert runtime.deserialize_cuda_engine(b"garbage") is None
+        for other in others:
+            assert other.Runtime(other.Logger()).deserialize_cuda_engine(plan) is None
+
+
+def test_a_build_needs_the_context_current(trt: ModuleType) -> None:
+    with pytest.raises(AssertionError, match="no context is current"):
+        built(trt)
 
 
 def test_tables_are_small_and_name_their_version() -> None:
