@@ -17,6 +17,7 @@ from edgeseg.cuda import GpuInfo
 from edgeseg.cuda.libcuda import Probe
 from edgeseg.doctor import Finding, extras, gpu, models
 from edgeseg.engine import library
+from edgeseg.errors import BackendUnavailable
 
 ORIN = GpuInfo(0, "Orin", (8, 7), 8 << 30, (12, 6))
 Machine = Callable[..., list[Finding]]
@@ -33,7 +34,14 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
         l4t: str = "",
         card: str | None = None,
         broken: dict[str, Exception] | None = None,
+        compiler: str = "",
     ) -> list[Finding]:
+        def compile_for(gpu: GpuInfo, source: str) -> bytes:
+            if compiler:
+                raise BackendUnavailable(compiler)
+            return b"cubin"
+
+        monkeypatch.setattr(gpu, "compile_for", compile_for)
         have, failing = packages or {}, broken or {}
         modules: dict[str, ModuleType] = {}
         if tensorrt:
@@ -84,6 +92,7 @@ def test_a_complete_jetson(machine: Machine) -> None:
         ("NVIDIA 0", "ok"),
         ("TensorRT", "ok"),
         ("pycuda", "ok"),
+        ("CUDA kernels", "ok"),
         ("JetPack", "ok"),
     ]
     assert named(found, "NVIDIA 0").detail == "Orin, sm_87, 8 GiB, driver runs CUDA up to 12.6"
@@ -129,6 +138,24 @@ def test_a_driver_package_that_does_not_load(machine: Machine) -> None:
     assert "does not load: libcurand.so.10" in named(found, "pycuda").detail
     assert named(found, "pycuda").mend == "pip install --force-reinstall pycuda"
     assert named(found, "CUDA in Python").status == "note"
+
+
+def test_no_compiler_for_the_kernels_is_told(machine: Machine) -> None:
+    said = "cannot compile the CUDA kernels for Orin (sm_87): nvcc: not on PATH. Install NVIDIA's"
+    found = named(machine(ORIN, compiler=said), "CUDA kernels")
+    assert found.status == "note"
+    assert found.detail.endswith("nvcc: not on PATH")
+    assert found.mend == "Install NVIDIA's"
+
+
+def test_the_default_model_runs_on_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    from edgeseg.backends import choice
+
+    def no_gpu() -> list[str]:
+        raise AssertionError("an engine may be built for minutes")
+
+    monkeypatch.setattr(choice, "usable_gpu_backends", no_gpu)
+    assert " on onnxruntime cpu, " in models.run_default_model().detail
 
 
 def test_old_jetpacks_are_told(machine: Machine) -> None:

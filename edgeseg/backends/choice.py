@@ -1,6 +1,7 @@
 """Which backend and precision run a model here: what was asked for, or with ``auto`` the fastest.
 
-``auto`` takes a GPU where one and its packages are there. On a CPU it times the model's own file
+``auto`` takes a GPU where one and its packages are there; TensorRT where the model's engine is
+built already. On a CPU it times the model's own file
 and, where it was found accurate enough and the processor is made for it, the INT8 one, in each
 runtime that is installed; once, then from memory.
 """
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from edgeseg.backends.gpu_choice import open_on_gpu, usable_gpu_backends
+from edgeseg.backends.gpu_choice import engine_to_build, open_on_gpu, usable_gpu_backends
 from edgeseg.backends.opening import open_backend
 from edgeseg.backends.options import BackendOptions
 from edgeseg.backends.tuning import Candidate, Tuning, autotune
@@ -68,6 +69,11 @@ def open_network(
     remarks: list[str] = []
     for name in usable_gpu_backends() if kind == "auto" else ():
         try:
+            command = engine_to_build(model, config) if name == "tensorrt" else ""
+            if command:
+                remarks.append(f"{name}: its engine is not built yet: {command}")
+                log.warning("TensorRT would run %s faster once built: %s", model.name, command)
+                continue
             backend, tuning = open_on_gpu(model, config, name)
         except EdgesegError as error:
             remarks.append(f"{name}: {error}")

@@ -11,7 +11,7 @@ from edgeseg.backends.opening import open_backend
 from edgeseg.backends.options import BackendOptions
 from edgeseg.backends.timing import call_ms
 from edgeseg.backends.tuning import Tuning
-from edgeseg.backends.variant import gate_passed
+from edgeseg.backends.variant import build_command, gate_passed
 from edgeseg.config import ModelConfig
 from edgeseg.errors import BackendUnavailable, ModelError
 from edgeseg.model_file import ModelFile, load_variant
@@ -55,21 +55,29 @@ _INSTALLED: dict[str, Callable[[], bool]] = {
 }
 
 
+def engine_to_build(model: ModelFile, config: ModelConfig) -> str:
+    """Returns how to get the TensorRT engine of a model if it is still to be built, "" if not.
+
+    A build takes minutes: ``auto`` does not start one unasked. Raises BackendUnavailable,
+    ModelError, ConfigError where TensorRT could not run the model anyway.
+    """
+    from edgeseg.backends.trt import request_for
+    from edgeseg.cuda.opening import choose_gpu
+    from edgeseg.engine.build import has_engine
+
+    options = _options(model, config)
+    if has_engine(model, request_for(options, rtx=False), choose_gpu(options.gpu)):
+        return ""
+    gpu = f" --gpu {options.gpu}" if options.gpu else ""
+    return f"{build_command(model, options.precision)} --backend tensorrt{gpu}"
+
+
 def open_on_gpu(model: ModelFile, config: ModelConfig, kind: str) -> tuple[Backend, Tuning]:
     """Opens a model on a GPU, runs it once and times a few calls.
 
     Raises BackendUnavailable, ModelError, ConfigError.
     """
-    workers = config.workers or LANES
-    options = BackendOptions(
-        threads=config.threads or 1,
-        workers=workers,
-        precision=gpu_precision(model) if config.precision == "auto" else config.precision,
-        gpu=config.gpu,
-        dla=config.dla,
-        cuda=config.cuda,
-        rebuild=config.rebuild,
-    )
+    options = _options(model, config)
     backend = open_backend(model, kind=kind, options=options)
     try:
         backend.warm_up()
@@ -79,7 +87,19 @@ def open_on_gpu(model: ModelFile, config: ModelConfig, kind: str) -> tuple[Backe
     except BaseException:
         backend.close()
         raise
-    return backend, Tuning(options.threads, workers, options.graph_level, network_ms)
+    return backend, Tuning(options.threads, options.workers, options.graph_level, network_ms)
+
+
+def _options(model: ModelFile, config: ModelConfig) -> BackendOptions:
+    return BackendOptions(
+        threads=config.threads or 1,
+        workers=config.workers or LANES,
+        precision=gpu_precision(model) if config.precision == "auto" else config.precision,
+        gpu=config.gpu,
+        dla=config.dla,
+        cuda=config.cuda,
+        rebuild=config.rebuild,
+    )
 
 
 def gpu_precision(model: ModelFile) -> Precision:

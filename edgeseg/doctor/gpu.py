@@ -9,6 +9,8 @@ from importlib.util import find_spec
 
 from edgeseg import device
 from edgeseg.cuda import GpuInfo, probe
+from edgeseg.cuda.compile import compile_for
+from edgeseg.cuda.kernels import SOURCE
 from edgeseg.doctor.finding import Finding
 from edgeseg.engine.library import INSTALL, MODULES, load_library
 from edgeseg.engine.request import sm_name
@@ -29,6 +31,7 @@ def gpu() -> Iterator[Finding]:
         yield from _tensorrt(name, first)
     if first is not None:
         yield from _python_drivers()
+        yield _kernels(first)
     l4t = l4t_release()
     if l4t:
         yield _jetpack(l4t, jetpack_of(l4t))
@@ -104,6 +107,16 @@ def _python_drivers() -> Iterator[Finding]:
     if not working:
         detail = "neither pycuda nor cuda-python drives the GPU from Python"
         yield Finding(GROUP, "CUDA in Python", "note", detail, EXTRA)
+
+
+def _kernels(gpu: GpuInfo) -> Finding:
+    """Compiles the kernels that every GPU backend needs, or takes them from the cache."""
+    try:
+        compile_for(gpu, SOURCE.read_text(encoding="utf-8"))
+    except BackendUnavailable as error:
+        detail, _, mend = str(error).rpartition(". ")
+        return Finding(GROUP, "CUDA kernels", "note", detail or mend, mend if detail else "")
+    return Finding(GROUP, "CUDA kernels", "ok", f"compiled for {sm_name(gpu.sm)}")
 
 
 def _jetpack(l4t: str, row: JetPack | None) -> Finding:

@@ -79,12 +79,15 @@ def models() -> Iterator[Finding]:
 
 
 def run_default_model() -> Finding:
-    """Runs the default model for a second on a grey 720p picture, conversion included."""
+    """Runs the default model for half a second on a grey 720p picture, conversion included.
+
+    On the processor: what a GPU needs has findings of its own, and takes longer to start.
+    """
     from edgeseg.assemble import open_model
     from edgeseg.config import ModelConfig
     from edgeseg.types import Frame, Planes, Size
 
-    loaded = open_model(ModelConfig(), live=True)
+    loaded = open_model(ModelConfig(backend="onnxruntime"), live=True)
     planes = Planes.empty(Size(1280, 720))
     for plane in (planes.y, planes.u, planes.v):
         plane.fill(128)

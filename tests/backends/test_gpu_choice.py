@@ -7,12 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from engine_kit import driver_of, install
 from tiny_onnx import tiny_model
 
 from edgeseg.backends import choice, gpu_choice, open_network, opening
 from edgeseg.backends.choice import Opened
 from edgeseg.backends.options import BackendOptions
 from edgeseg.config import ModelConfig
+from edgeseg.cuda import opening as opening_of_gpus
+from edgeseg.cuda.driver import GpuInfo
+from edgeseg.cuda.libcuda import Probe
+from edgeseg.engine.build import ensure_engine
+from edgeseg.engine.request import EngineRequest
 from edgeseg.errors import BackendUnavailable
 from edgeseg.model_file import ModelFile, load_model, variant_path
 from edgeseg.protocols import Backend
@@ -44,6 +50,7 @@ def opened_with(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, BackendOptio
 
     cpu = opening.BACKENDS["onnxruntime"]
     monkeypatch.setattr(choice, "usable_gpu_backends", lambda: ["tensorrt", "onnxruntime-cuda"])
+    monkeypatch.setattr(choice, "engine_to_build", lambda model, config: "")
     for name in ("tensorrt", "onnxruntime-cuda"):
         monkeypatch.setitem(opening.BACKENDS, name, plays(name))
     return seen
@@ -98,6 +105,46 @@ def test_what_does_not_open_is_told_and_the_next_is_tried(
     found = opened(model)
     assert found.backend.info.device == "cpu"
     assert found.remarks[:2] == ("tensorrt: too old", "onnxruntime-cuda: no cuDNN")
+
+
+def test_no_engine_is_built_unasked(
+    model: ModelFile,
+    opened_with: list[tuple[str, BackendOptions]],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+) -> None:
+    install(monkeypatch, "10.3.0", sm=(8, 7))
+    gpu = GpuInfo(0, "Orin", (8, 7), 8 << 30, (12, 6))
+    monkeypatch.setattr(choice, "engine_to_build", gpu_choice.engine_to_build)
+    monkeypatch.setattr(opening_of_gpus, "probe", lambda: Probe((gpu,)))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    command = f"edgeseg build --model {model.path} --precision fp32 --backend tensorrt"
+    found = opened(model)
+    assert [name for name, _ in opened_with] == ["onnxruntime-cuda"]
+    assert found.remarks == (f"tensorrt: its engine is not built yet: {command}",)
+    assert f"TensorRT would run tiny faster once built: {command}" in caplog.text
+    caplog.clear()
+    ensure_engine(model, EngineRequest(precision="fp32"), driver=driver_of(sm=(8, 7)))
+    assert opened(model).remarks == ()
+    assert opened_with[-1][0] == "tensorrt"
+    assert "TensorRT would" not in caplog.text
+    install(monkeypatch, "10.13.3.9", sm=(8, 7))  # an update: that engine no longer fits
+    opened(model)
+    assert opened_with[-1][0] == "onnxruntime-cuda"
+
+
+def test_a_tensorrt_that_cannot_run_it_is_no_hint_to_build(
+    model: ModelFile,
+    opened_with: list[tuple[str, BackendOptions]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    install(monkeypatch, "11.4.0.106", sm=(7, 0))
+    gpu = GpuInfo(0, "Tesla V100", (7, 0), 8 << 30, (13, 0))
+    monkeypatch.setattr(choice, "engine_to_build", gpu_choice.engine_to_build)
+    monkeypatch.setattr(opening_of_gpus, "probe", lambda: Probe((gpu,)))
+    (remark,) = opened(model).remarks
+    assert remark.startswith("tensorrt: Tesla V100 (sm_70) is too old for TensorRT 11.4.0.106")
 
 
 def test_one_asked_for_is_not_replaced(
