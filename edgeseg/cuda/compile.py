@@ -1,9 +1,13 @@
-"""CUDA C++ compiled for one GPU, once: by NVRTC, else by nvcc, else nothing runs there."""
+"""CUDA C++ compiled for one GPU, once: by NVRTC, else by nvcc, else nothing runs there.
+
+A GPU newer than every compiler here gets PTX for the newest they know, which its driver compiles.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import logging
+import re
 import shutil
 import subprocess
 import tempfile
@@ -14,7 +18,7 @@ from pathlib import Path
 from edgeseg.assets import user_cache_dir
 from edgeseg.atomic import write_whole
 from edgeseg.cuda.driver import GpuInfo
-from edgeseg.cuda.nvrtc import compile_cubin, libraries
+from edgeseg.cuda.nvrtc import compile_cubin, compile_ptx, libraries, newest_below
 from edgeseg.errors import BackendUnavailable
 from edgeseg.validation import one_line
 
@@ -28,7 +32,7 @@ TIMEOUT_S = 120
 
 
 def compile_for(gpu: GpuInfo, source: str, *, cache: Path | None = None) -> bytes:
-    """Returns a cubin for the GPU, from ``cache`` (default: the user's) if it lies there sound.
+    """Returns a cubin or PTX for the GPU, from ``cache`` (default: the user's) if it lies there.
 
     Raises BackendUnavailable listing what was tried.
     """
@@ -59,7 +63,8 @@ def _compile(gpu: GpuInfo, source: str) -> bytes:
         try:
             image = attempt()
         except BackendUnavailable as error:
-            failures[str(error)] = None
+            if not name.endswith("(PTX)"):  # what those lack was said before
+                failures[str(error)] = None
             continue
         log.info("CUDA kernels compiled for %s by %s", arch, name)
         return image
@@ -71,28 +76,53 @@ def _compile(gpu: GpuInfo, source: str) -> bytes:
 
 def _compilers(gpu: GpuInfo, source: str, arch: str) -> Iterator[tuple[str, Callable[[], bytes]]]:
     options = (f"--gpu-architecture={arch}", *OPTIONS)
-    for library in libraries(gpu.driver_cuda):
+    found = list(libraries(gpu.driver_cuda))
+    for library in found:
         yield library, partial(compile_cubin, library, source, options)
     yield "nvcc", partial(_by_nvcc, source, arch)
+    for library in found:
+        yield f"{library} (PTX)", partial(compile_ptx, library, source, gpu.sm, OPTIONS)
+    yield "nvcc (PTX)", partial(_ptx_by_nvcc, source, gpu.sm)
 
 
 def _by_nvcc(source: str, arch: str) -> bytes:
-    """Returns a cubin made by the toolkit's compiler, on PATH or where toolkits are."""
+    """Returns a cubin made by the toolkit's compiler."""
+    return _made_by_nvcc(source, "-cubin", arch)
+
+
+def _ptx_by_nvcc(source: str, sm: tuple[int, int]) -> bytes:
+    """Returns PTX for a GPU newer than the toolkit's compiler, with the NUL a driver looks for."""
+    listed = _run([_nvcc(), "--list-gpu-arch"]).decode("utf-8", "replace")
+    base = newest_below([int(number) for number in re.findall(r"compute_(\d+)", listed)], sm)
+    if base is None:
+        raise BackendUnavailable(f"nvcc: knows no GPU older than sm_{sm[0]}{sm[1]}")
+    return _made_by_nvcc(source, "-ptx", f"compute_{base}") + b"\0"
+
+
+def _made_by_nvcc(source: str, kind: str, arch: str) -> bytes:
+    with tempfile.TemporaryDirectory(prefix="edgeseg-nvcc-") as folder:
+        text, image = Path(folder, "kernels.cu"), Path(folder, "kernels.image")
+        text.write_text(source, encoding="utf-8")
+        _run([_nvcc(), kind, f"-arch={arch}", *OPTIONS, str(text), "-o", str(image)])
+        return image.read_bytes()
+
+
+def _nvcc() -> str:
+    """Returns the toolkit's compiler, on PATH or where toolkits are."""
     nvcc = shutil.which("nvcc") or shutil.which("nvcc", path=TOOLKIT)
     if nvcc is None:
         raise BackendUnavailable("nvcc: not on PATH")
-    with tempfile.TemporaryDirectory(prefix="edgeseg-nvcc-") as folder:
-        text, cubin = Path(folder, "kernels.cu"), Path(folder, "kernels.cubin")
-        text.write_text(source, encoding="utf-8")
-        command = [nvcc, "-cubin", f"-arch={arch}", *OPTIONS, str(text), "-o", str(cubin)]
-        try:
-            subprocess.run(command, capture_output=True, check=True, timeout=TIMEOUT_S)
-            return cubin.read_bytes()
-        except subprocess.CalledProcessError as error:
-            said = one_line(error.stderr.decode("utf-8", "replace"))
-            raise BackendUnavailable(f"nvcc: {said}") from error
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise BackendUnavailable(f"nvcc: {one_line(error)}") from error
+    return nvcc
+
+
+def _run(command: list[str]) -> bytes:
+    try:
+        return subprocess.run(command, capture_output=True, check=True, timeout=TIMEOUT_S).stdout
+    except subprocess.CalledProcessError as error:
+        said = one_line(error.stderr.decode("utf-8", "replace"))
+        raise BackendUnavailable(f"nvcc: {said}") from error
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise BackendUnavailable(f"nvcc: {one_line(error)}") from error
 
 
 def _recall(path: Path | None) -> bytes | None:

@@ -1,11 +1,11 @@
-"""NVIDIA's run-time compiler by ctypes: CUDA C++ text to a cubin."""
+"""NVIDIA's run-time compiler by ctypes: CUDA C++ text to a cubin, or to PTX for a newer GPU."""
 
 from __future__ import annotations
 
 import ctypes
 import importlib.util
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from edgeseg.errors import BackendUnavailable
@@ -43,10 +43,48 @@ def _wheels() -> list[Path]:
 
 def compile_cubin(library: str, source: str, options: tuple[str, ...]) -> bytes:
     """Returns a cubin. Raises BackendUnavailable: no such library, or it refuses."""
+    return _compiled(library, source, options, "CUBIN")
+
+
+def compile_ptx(library: str, source: str, sm: tuple[int, int], options: tuple[str, ...]) -> bytes:
+    """Returns PTX, which the driver compiles, for a GPU newer than the library.
+
+    Raises BackendUnavailable: no such library, it refuses, or it knows that GPU.
+    """
+    base = newest_below(known_to(library), sm)
+    if base is None:
+        raise BackendUnavailable(f"{library} knows no GPU older than sm_{sm[0]}{sm[1]}")
+    return _compiled(library, source, (f"--gpu-architecture=compute_{base}", *options), "PTX")
+
+
+def newest_below(known: Sequence[int], sm: tuple[int, int]) -> int | None:
+    """Returns the newest of a compiler's GPUs (90 for 9.0), None where it knows this one."""
+    number = sm[0] * 10 + sm[1]
+    older = [each for each in known if each < number]
+    return max(older) if older and number not in known else None
+
+
+def known_to(library: str) -> list[int]:
+    """Returns the GPUs a library compiles for; none where it cannot tell (before CUDA 11.2)."""
+    nvrtc, count = _load(library), ctypes.c_int()
     try:
-        nvrtc = ctypes.CDLL(library)
+        if nvrtc.nvrtcGetNumSupportedArchs(ctypes.byref(count)):
+            return []
+        found = (ctypes.c_int * count.value)()
+        return [] if nvrtc.nvrtcGetSupportedArchs(found) else list(found)
+    except AttributeError:
+        return []
+
+
+def _load(library: str) -> ctypes.CDLL:
+    try:
+        return ctypes.CDLL(library)
     except OSError as error:
         raise BackendUnavailable(one_line(error)) from error
+
+
+def _compiled(library: str, source: str, options: tuple[str, ...], what: str) -> bytes:
+    nvrtc = _load(library)
     program = ctypes.c_void_p()
     text = source.encode()
     code = nvrtc.nvrtcCreateProgram(
@@ -59,7 +97,7 @@ def compile_cubin(library: str, source: str, options: tuple[str, ...]) -> bytes:
         if nvrtc.nvrtcCompileProgram(program, len(options), given):
             said = _text(nvrtc, program, "ProgramLog").decode("utf-8", "replace")
             raise BackendUnavailable(f"{library}: {' '.join(said.split()).strip(chr(0))}")
-        return _text(nvrtc, program, "CUBIN")
+        return _text(nvrtc, program, what)
     except AttributeError as error:  # before CUDA 11.1
         raise BackendUnavailable(f"{library} is too old: {error}") from error
     finally:

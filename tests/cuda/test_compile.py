@@ -13,7 +13,7 @@ from edgeseg.cuda import compile as compiling
 from edgeseg.cuda.compile import compile_for, default_cache
 from edgeseg.cuda.driver import GpuInfo
 from edgeseg.cuda.kernels import SOURCE
-from edgeseg.cuda.nvrtc import compile_cubin, libraries
+from edgeseg.cuda.nvrtc import compile_cubin, compile_ptx, libraries, newest_below
 from edgeseg.errors import BackendUnavailable
 
 GPU = GpuInfo(0, "Some GPU", (9, 0), 1 << 30, (13, 0))
@@ -45,6 +45,38 @@ def test_nvrtc_says_what_is_wrong() -> None:
         compile_cubin(library, "nonsense", ())
     with pytest.raises(BackendUnavailable, match="gpu-architecture"):
         compile_cubin(library, TINY, ("--gpu-architecture=sm_10",))
+
+
+NEWER = GpuInfo(0, "GPU of tomorrow", (99, 0), 1 << 30, (13, 9))
+
+
+def test_a_gpu_newer_than_nvrtc_gets_ptx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = working_nvrtc()
+    monkeypatch.setattr(compiling, "libraries", lambda driver: iter([library]))
+    monkeypatch.setattr(compiling, "shutil", SimpleNamespace(which=lambda name, path=None: None))
+    image = compile_for(NEWER, SOURCE.read_text(encoding="utf-8"), cache=tmp_path)
+    assert b".target sm_" in image
+    assert b"i420_to_input" in image
+    assert image.endswith(b"\0")
+    with pytest.raises(BackendUnavailable, match=r"knows no GPU older than sm_90"):
+        compile_ptx(library, TINY, (9, 0), ())
+
+
+@pytest.mark.usefixtures("no_nvrtc")
+def test_a_gpu_newer_than_nvcc_gets_ptx(tmp_path: Path) -> None:
+    if shutil.which("nvcc") is None:
+        pytest.skip("nvcc is not installed")
+    image = compile_for(NEWER, SOURCE.read_text(encoding="utf-8"), cache=tmp_path)
+    assert b".target sm_" in image
+    assert image.endswith(b"\0")
+
+
+def test_the_newest_gpu_below() -> None:
+    assert newest_below([75, 80, 90, 121], (12, 2)) == 121
+    assert newest_below([75, 80, 90], (8, 9)) == 80
+    assert newest_below([75, 80, 90], (9, 0)) is None
+    assert newest_below([75, 80, 90], (7, 0)) is None
+    assert newest_below([], (9, 0)) is None
 
 
 def test_libraries_newer_than_the_driver_come_last() -> None:
