@@ -55,7 +55,7 @@ class OrtNetwork:
         self._model, self._gpu, self._device = model, gpu, device
         self._fp16 = model.spec.precision == "fp16"
         if device == "cuda":
-            _load_cuda_libraries()
+            load_cuda_libraries()
         inputs, outputs = fixed_tensors(model)
         self._info = BackendInfo(
             name="onnxruntime-cuda",
@@ -210,7 +210,7 @@ def _run_shapes(backend: OrtBackend, info: BackendInfo, level: int) -> tuple[Ten
     return tuple(TensorInfo(name, each.shape, each.dtype.name) for name, each in found.items())
 
 
-def _load_cuda_libraries() -> None:
+def load_cuda_libraries() -> None:
     """Has ONNX Runtime load CUDA and cuDNN from the packages they were installed with, if it can.
 
     It prints what it does not find; what matters is raised when the session opens.

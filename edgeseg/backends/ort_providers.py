@@ -8,18 +8,34 @@ ONNX Runtime 1.31 and of the plug-in's version 0.5, whose errors without a GPU w
 from __future__ import annotations
 
 import importlib
+import logging
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from edgeseg.backends.options import BackendOptions
 from edgeseg.backends.ort import OrtBackend
-from edgeseg.backends.ort_session import Provider, import_ort, ort_errors, reason
+from edgeseg.backends.ort_gpu import load_cuda_libraries
+from edgeseg.backends.ort_session import (
+    Provider,
+    check_available,
+    import_ort,
+    ort_errors,
+    reason,
+)
 from edgeseg.backends.remembered import cache_folder
 from edgeseg.backends.variant import file_to_run
 from edgeseg.errors import BackendUnavailable, ConfigError
 from edgeseg.model_file import ModelFile
 from edgeseg.spec import one_line
 
+log = logging.getLogger(__name__)
+
+CUDA = "CUDAExecutionProvider"
+TENSORRT = "TensorrtExecutionProvider"
+TENSORRT_INSTALL = "'edgeseg[gpu]' 'tensorrt-cu13<11'"
+"""PyPI's builds of ONNX Runtime, up to 1.31 at least, load the libraries of TensorRT 10 only."""
+CACHE = "onnxruntime-tensorrt"
 RTX = "NvTensorRTRTXExecutionProvider"
 RTX_MODULE = "onnxruntime_ep_nv_tensorrt_rtx"
 RTX_INSTALL = "pip install onnxruntime-ep-nv-tensorrt-rtx-cu13 (with onnxruntime 1.24 or newer)"
@@ -31,16 +47,21 @@ def open_ort_tensorrt(model: ModelFile, options: BackendOptions) -> OrtBackend:
     Raises BackendUnavailable, ConfigError, ModelError.
     """
     file = file_to_run(model, options.precision, int8="int8-trt")
+    providers = (
+        Provider(TENSORRT, tensorrt_options(options), TENSORRT_INSTALL),
+        Provider(CUDA, {"device_id": str(options.gpu)}, TENSORRT_INSTALL),
+    )
+    check_available(import_ort(), providers)
+    load_cuda_libraries()
     with suppress(ImportError, OSError):
         importlib.import_module("tensorrt")  # its package loads the libraries the provider needs
-    install = "'edgeseg[gpu]' tensorrt-cu13"
+    folder = cache_folder(CACHE)
+    if folder is None or not any(Path(folder).glob("*.engine")):
+        log.warning("TensorRT builds an engine at the first start: this may take minutes")
     return OrtBackend(
         file,
         threads=options.threads,
-        providers=(
-            Provider("TensorrtExecutionProvider", tensorrt_options(options), install),
-            Provider("CUDAExecutionProvider", {"device_id": str(options.gpu)}, install),
-        ),
+        providers=providers,
         name="onnxruntime-tensorrt",
         device="cuda" if options.dla is None else f"dla:{options.dla}",
     )
@@ -54,7 +75,7 @@ def tensorrt_options(options: BackendOptions) -> dict[str, str]:
         "trt_fp16_enable": str(int(reduced)),
         "trt_int8_enable": str(int(options.precision == "int8")),
     }
-    cache = cache_folder("onnxruntime-tensorrt")
+    cache = cache_folder(CACHE)
     if cache is not None:
         chosen |= {
             "trt_engine_cache_enable": "1",

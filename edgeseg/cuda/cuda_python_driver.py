@@ -15,7 +15,7 @@ from numpy.typing import DTypeLike, NDArray
 from edgeseg.cuda.compile import compile_for
 from edgeseg.cuda.driver import Argument, GpuInfo
 from edgeseg.cuda.graphs import Graphs
-from edgeseg.cuda.libcuda import check
+from edgeseg.cuda.libcuda import check, libcuda
 
 NON_BLOCKING = 1
 """Stream flag: does not wait for the default stream."""
@@ -98,7 +98,9 @@ class CudaPythonDriver:
         self._call("downloading", "cuMemcpyDtoHAsync", place, address, target.nbytes, stream)
 
     def synchronize(self, stream: int) -> None:
-        self._call("waiting for a stream", "cuStreamSynchronize", stream)
+        library = libcuda()  # cuda-bindings before 12.9 keep other threads waiting, too
+        assert library is not None, "a driver was opened, so its library is here"
+        check(library.cuStreamSynchronize(ctypes.c_void_p(stream)), "waiting for a stream")
 
     def event(self) -> int:
         event = self._call("making an event", "cuEventCreate", 0)

@@ -230,10 +230,10 @@ def test_what_preloading_prints_is_kept_from_the_screen(
 ) -> None:
     ort = import_ort()
     monkeypatch.setattr(ort, "preload_dlls", lambda: sys.stdout.write("no cuDNN"), raising=False)
-    ort_gpu._load_cuda_libraries()
+    ort_gpu.load_cuda_libraries()
     assert capsys.readouterr().out == ""
     monkeypatch.delattr(ort, "preload_dlls")
-    ort_gpu._load_cuda_libraries()
+    ort_gpu.load_cuda_libraries()
 
 
 def test_a_network_that_fails_is_one_line(model: ModelFile) -> None:

@@ -45,6 +45,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[ModelFile, dict[str, A
     monkeypatch.setattr(
         ort_providers, "OrtBackend", lambda file, **options: seen.append((file, options))
     )
+    monkeypatch.setattr(ort_providers, "check_available", lambda ort, providers: None)
     return seen
 
 
@@ -75,6 +76,24 @@ class TestTensorrt:
             assert found == flags[precision]
             assert (given["name"], given["device"]) == ("onnxruntime-tensorrt", "cuda")
 
+    def test_cuda_is_loaded_and_a_long_start_is_told(
+        self,
+        model: ModelFile,
+        cache: Path,
+        opened: Seen,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        loaded: list[str] = []
+        monkeypatch.setattr(ort_providers, "load_cuda_libraries", lambda: loaded.append("cuda"))
+        open_backend(model, kind="onnxruntime-tensorrt")
+        assert loaded == ["cuda"]
+        assert "builds an engine at the first start" in caplog.text
+        caplog.clear()
+        (cache / "onnxruntime-tensorrt" / "a.engine").touch()
+        open_backend(model, kind="onnxruntime-tensorrt")
+        assert not caplog.text
+
     def test_engines_are_kept_in_the_cache_folder(self, cache: Path) -> None:
         options = tensorrt_options(BackendOptions())
         folder = cache / "onnxruntime-tensorrt"
@@ -103,7 +122,7 @@ class TestTensorrt:
     def test_a_build_without_it_says_what_to_install(self, model: ModelFile) -> None:
         with pytest.raises(
             BackendUnavailable,
-            match=r"has no TensorrtExecutionProvider, CUDA.* pip install 'edgeseg\[gpu\]' tensorrt",
+            match=r"has no TensorrtExecutionProvider, CUDA.* install 'edgeseg.gpu.' 'tensorrt-cu13<11'",
         ):
             open_backend(model, kind="onnxruntime-tensorrt")
 
