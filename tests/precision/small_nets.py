@@ -22,6 +22,7 @@ from edgeseg.spec import InputSpec, ModelSpec, OutputSpec
 from edgeseg.types import Size
 from edgeseg.video.synthetic import SyntheticSource
 
+ORT = tuple(int(part) for part in ort.__version__.split(".")[:2])
 SIZE = Size(32, 24)
 CLASSES = 4
 SHIPPED = ("driving", "driving-icnet", "instances", "portrait", "portrait-sinet")

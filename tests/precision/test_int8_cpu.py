@@ -11,6 +11,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 from small_nets import (
+    ORT,
     SHIPPED,
     SIZE,
     Builder,
@@ -178,6 +179,7 @@ def test_activations_are_part_of_the_grid(small: tuple[ModelFile, Calibration]) 
     assert 255 * scale <= 6 * (1 + 1e-6), "numbers cannot say what a ReLU6 cuts off"
 
 
+@pytest.mark.skipif(ORT < (1, 28), reason="older versions of ONNX Runtime resize numbers")
 def test_numbers_go_from_layer_to_layer(
     small: tuple[ModelFile, Calibration], tmp_path: Path
 ) -> None:

@@ -12,6 +12,7 @@ import onnx
 import pytest
 from onnx import TensorProto
 from small_nets import (
+    ORT,
     SHIPPED,
     SIZE,
     Builder,
@@ -44,6 +45,18 @@ LEAST_SNR = {
 }
 Files = dict[tuple[str, str], tuple[ModelFile, bytes]]
 BOTH: list[Typed] = ["fp32", "fp16"]
+COMPUTED = pytest.mark.parametrize(
+    "typed",
+    [
+        "fp32",
+        pytest.param(
+            "fp16",
+            marks=pytest.mark.skipif(
+                ORT < (1, 30), reason="older versions of ONNX Runtime quantise float16 one too low"
+            ),
+        ),
+    ],
+)
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +161,7 @@ def test_of_a_sum_only_the_branch_past_the_convolution_is_rounded(files: Files, 
     assert residual >= 5
 
 
-@pytest.mark.parametrize("typed", BOTH)
+@COMPUTED
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_models_keep_their_answers(files: Files, name: str, typed: str) -> None:
     """Each node computed as ONNX says is a model, bit by bit, of TensorRT's arithmetic."""
@@ -277,7 +290,8 @@ def mixed_layers() -> onnx.ModelProto:
     return as_model(b, [1, 4, SIZE.height, SIZE.width])
 
 
-def test_other_layers_with_weights(tmp_path: Path) -> None:
+@COMPUTED
+def test_other_layers_with_weights(tmp_path: Path, typed: Typed) -> None:
     model = scene_model(tmp_path / "m.onnx", mixed_layers())
     calibration = calibrate(model, drawn_folder(tmp_path / "p", 12), method="minmax", count=12)
     make = partial(to_int8_trt, model, calibration)
@@ -291,8 +305,7 @@ def test_other_layers_with_weights(tmp_path: Path) -> None:
     assert by_name["n:scores"].input[1] in network.constants, "grouped: left in float"
     feeds = {"image": random_inputs(1, seed=4)[0]}
     exact = run(model.data, feeds)[0]
-    for typed in BOTH:
-        assert snr_db(exact, run(make(typed=typed), feeds, plain=True)[0]) > 25
+    assert snr_db(exact, run(make(typed=typed), feeds, plain=True)[0]) > 25
 
 
 def test_an_unknown_layer_is_refused(small: tuple[ModelFile, Calibration]) -> None:
