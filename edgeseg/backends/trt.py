@@ -17,7 +17,7 @@ from edgeseg.engine.kernel_cache import KernelCache
 from edgeseg.engine.library import load_library
 from edgeseg.engine.parse import is_out_of_memory
 from edgeseg.engine.request import EngineRequest, Progress
-from edgeseg.engine.runtime import OpenEngine, open_engine
+from edgeseg.engine.runtime import OpenEngine, let_go, open_engine
 from edgeseg.errors import ModelError, SpecMismatch
 from edgeseg.model_file import ModelFile, mismatches
 from edgeseg.protocols import Backend, BackendInfo, TensorInfo
@@ -44,7 +44,7 @@ def open_tensorrt(model: ModelFile, options: BackendOptions, *, rtx: bool) -> Ba
     """
     driver = open_driver(options.cuda, options.gpu)
     try:
-        with driver.current():
+        with driver.current(), let_go():
             network = open_network(model, request_for(options, rtx=rtx), driver)
     except BaseException:
         driver.close()

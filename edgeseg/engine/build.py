@@ -32,7 +32,7 @@ from edgeseg.engine.network import NetworkFile, network_file, typing_of
 from edgeseg.engine.plan import Plan, Work, build_plan, open_builder
 from edgeseg.engine.progress import reports_progress
 from edgeseg.engine.request import EngineRequest, Progress, Target, sm_name
-from edgeseg.engine.runtime import open_engine
+from edgeseg.engine.runtime import let_go, open_engine
 from edgeseg.engine.support import jetpack_name, l4t_release, minimum_sm
 from edgeseg.errors import BackendUnavailable, ConfigError, ModelError
 from edgeseg.model_file import ModelFile
@@ -78,7 +78,7 @@ def ensure_engine(
             _may_replace(job, condemned or reason)
 
             def build(tell: Progress) -> EngineFile:
-                with current():
+                with current(), let_go():
                     manifest, data = _build(job, tell)
                 store_engine(job.place, manifest, data)
                 return EngineFile(job.place, manifest, data, built=True, reason=condemned or reason)

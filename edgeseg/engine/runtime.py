@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +34,16 @@ class OpenEngine:
     def last_error(self) -> str:
         """What TensorRT last complained about, "" if it never did."""
         return clean(self.logger.errors[-1]) if self.logger.errors else ""
+
+
+@contextmanager
+def let_go() -> Iterator[None]:
+    """Frees TensorRT's objects that an error would keep, in its traceback, beyond their context."""
+    try:
+        yield
+    except BaseException as error:
+        traceback.clear_frames(error.__traceback__)
+        raise
 
 
 def open_engine(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 from concurrent.futures import ThreadPoolExecutor
@@ -285,3 +286,32 @@ def test_a_whole_run_on_an_engine(
     assert told["frames"]["inferred"] == 6
     assert driver.graph_launches > 0
     assert driver.leaks == []
+
+
+@pytest.mark.parametrize("version", ["8.6.1", "10.3.0"])
+@pytest.mark.parametrize("wrong", ["no tactic", "recipe"])
+def test_an_error_keeps_nothing_of_tensorrt_beyond_its_context(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, version: str, wrong: str
+) -> None:
+    from dataclasses import replace
+
+    from tiny_onnx import network
+
+    model = tiny(tmp_path)
+    if wrong == "recipe":
+        model = replace(model, data=network(dtype="float32").SerializeToString())
+    module = install(monkeypatch, version, faults=(wrong,))
+    driver = driver_of()
+    left: list[str] = []
+
+    def close() -> None:
+        held = ("Builder", "OnnxParser", "Runtime", "ICudaEngine")
+        kinds = tuple(getattr(module, name) for name in held)
+        left.extend(type(each).__name__ for each in gc.get_objects() if type(each) in kinds)
+        left.append("closed")
+
+    monkeypatch.setattr(driver, "close", close)
+    monkeypatch.setattr(trt, "open_driver", lambda kind, gpu: driver)
+    with pytest.raises(ModelError):
+        open_tensorrt(model, BackendOptions(), rtx=False)
+    assert left == ["closed"]
