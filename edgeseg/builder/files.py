@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from edgeseg.atomic import write_whole
@@ -43,6 +43,19 @@ def _named(model: ModelFile, path: Path, *, overwrite: bool) -> Path:
         raise ConfigError(f"-o {path}: exists; pass --overwrite to replace it")
     _try_writing(path.parent)
     return path
+
+
+@contextmanager
+def no_empty_folders(model: ModelFile) -> Iterator[None]:
+    """Takes the folders of built files away again where nothing was kept in them."""
+    try:
+        yield
+    finally:
+        folder = builds_of(model)
+        with suppress(OSError):  # most often: there is something in it
+            if folder is not None:
+                folder.rmdir()
+                folder.parent.rmdir()
 
 
 def write_file(path: Path, data: bytes) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from edgeseg.builder import gate
 from edgeseg.builder.bench import Bench
 from edgeseg.builder.engines import build_engine
-from edgeseg.builder.files import Kept, place_for, staging
+from edgeseg.builder.files import Kept, no_empty_folders, place_for, staging
 from edgeseg.builder.judge import AgreementJudge, Judge, LabelJudge, Score
 from edgeseg.builder.make import Made, Tell, make_files
 from edgeseg.builder.options import BuildOptions, check_options
@@ -75,8 +75,8 @@ def build_model(model: ModelFile, options: BuildOptions, *, tell: Tell = log.inf
                 "it anew, --data DIR says what it costs here"
             )
             return Outcome({}, None, {}, notes=(note,))
-    places = {variant: place_for(model, variant, options) for variant in target.variants}
-    with staging() as stage:
+    with no_empty_folders(model), staging() as stage:
+        places = {variant: place_for(model, variant, options) for variant in target.variants}
         name, clip = _clip(options)
         bench = Bench(model, target, options, stage, clip, name)
         return _build(bench, Kept(places), tell)

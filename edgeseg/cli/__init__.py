@@ -11,6 +11,7 @@ import os
 import sys
 from contextlib import nullcontext
 
+from edgeseg.cli.ending import ending_as_by_ctrl_c
 from edgeseg.cli.streams import (
     discard_stdout,
     is_stream_fault,
@@ -27,7 +28,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Runs one command and exits with its code; one line per failure unless ``--debug``."""
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments
-    with nullcontext() if debug else muted_libraries(), sturdy_streams():
+    with nullcontext() if debug else muted_libraries(), sturdy_streams(), ending_as_by_ctrl_c():
         code = _run(arguments, debug=debug)
     sys.exit(code)
 

@@ -115,12 +115,12 @@ def summary_lines(report: Mapping[str, Any]) -> list[str]:
             f"latency p50 {_number(latency['p50'])} ms, p99 {_number(latency['p99'])} ms; "
             f"{_number(report['cpu_ms_per_frame'])} CPU-ms a frame"
         )
-    times = [
-        f"{stage} {_number(value['cpu'])}"
-        for stage, value in report["stages_ms"].items()
-        if value["cpu"] is not None
-    ]
-    if times:
+    stages = {n: v["cpu"] for n, v in report["stages_ms"].items() if v["cpu"] is not None}
+    if stages:
+        times = [f"{stage} {_number(cpu)}" for stage, cpu in stages.items()]
+        whole = report["cpu_ms_per_frame"]
+        if whole is not None:  # of OpenVINO, networks in several threads, encoders
+            times.append(f"other threads {_number(max(whole - sum(stages.values()), 0.0))}")
         lines.append("CPU-ms by stage: " + ", ".join(times))
     return lines
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from edgeseg.assets import configs_dir
+from edgeseg.cli.ending import TWICE_S
 from edgeseg.cli.progress import RunProgress, console, summary_lines, tell
 from edgeseg.config import RunConfig, assign, load_yaml, parse_assignment, resolve
 from edgeseg.errors import ConfigError, EdgesegError, Interrupted, SinkError, near_match
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from edgeseg.assemble import Assembly
 
 log = logging.getLogger(__name__)
-
-TWICE_S = 0.3
 
 
 def run(

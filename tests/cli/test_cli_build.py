@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import cv2
@@ -135,3 +140,28 @@ def test_without_a_gpu_nothing_is_made_for_one(
     err = capsys.readouterr().err
     assert "NVIDIA" in err
     assert len(err.splitlines()) == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
+@pytest.mark.parametrize("how", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_build_that_is_told_to_end_leaves_nothing(folder: Path, tmp_path: Path, how: str) -> None:
+    tiny_model(tmp_path / "net.onnx")
+    for name in ("home", "tmp"):
+        (tmp_path / name).mkdir()
+    given = ["-p", "int8", "-m", str(tmp_path / "net.onnx"), "--calibration", str(folder)]
+    places = {"HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path / "tmp")}
+    with subprocess.Popen(
+        [sys.executable, "-m", "edgeseg", "build", *given],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path), **places},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        deadline = time.monotonic() + 40
+        while time.monotonic() < deadline and not list((tmp_path / "tmp").glob("edgeseg-build-*")):
+            time.sleep(0.01)
+        for _ in range(1 if how == "SIGINT" else 2):  # at once, as timeout(1) does
+            process.send_signal(getattr(signal, how))
+        _, err = process.communicate(timeout=20)
+    assert (process.returncode, err.splitlines()[-1:]) == (130, ["edgeseg: interrupted"]), err
+    assert not list((tmp_path / "tmp").iterdir())
+    assert not list((tmp_path / "home").rglob("builds"))
