@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from shutil import disk_usage
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from edgeseg.errors import ModelError
+from edgeseg.errors import ModelError, SinkRefused
 from edgeseg.model_file import ModelFile, without_initialiser_inputs
 from edgeseg.precision.network import Network, attribute
 from edgeseg.precision.session import open_session, signal_to_noise_db
@@ -36,7 +37,8 @@ def fp32_graph(model: ModelFile) -> onnx.ModelProto:
     Every node has a unique name, the same each time; shapes are known and of one picture. The
     metadata is empty.
 
-    Raises ModelError when the file is no FP32 model or has operators that are not ONNX's own.
+    Raises ModelError when the file is no FP32 model or has operators that are not ONNX's own, and
+    SinkRefused where temporary files have no room.
     """
     where = str(model.path)
     if model.spec.precision != "fp32":
@@ -117,8 +119,16 @@ def in_opset(model: onnx.ModelProto, opset: int, where: str) -> onnx.ModelProto:
 
 def _optimised(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "optimised.onnx"
-        open_session(model.SerializeToString(), where, basic_to=path)
+        path, data = Path(folder) / "optimised.onnx", model.SerializeToString()
+        try:
+            open_session(data, where, basic_to=path)
+        except ModelError as error:
+            if disk_usage(folder).free > len(data):
+                raise
+            raise SinkRefused(
+                f"{tempfile.gettempdir()}: no room for a copy of {where} "
+                f"({len(data) / 1e6:.1f} MB); free some space there"
+            ) from error
         return onnx.load(path)
 
 

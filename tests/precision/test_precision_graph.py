@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
+import sys
 from pathlib import Path
+from shutil import which
 
 import numpy as np
 import onnx
@@ -232,3 +236,26 @@ def test_nodes_are_sorted_whatever_their_order() -> None:
         seen.update(node.output)
     with pytest.raises(ModelError, match="'planar', which nothing gives"):
         in_order(nodes[1:2], known=known)
+
+
+@pytest.mark.skipif(which("unshare") is None, reason="no file systems of our own here")
+def test_no_room_for_temporary_files_is_said(tmp_path: Path) -> None:
+    """A file system of 100 KiB, in a namespace of its own."""
+    code = (
+        "from edgeseg.errors import SinkRefused; from edgeseg.model_file import load_model\n"
+        "from edgeseg.precision.graph import fp32_graph\n"
+        "try: fp32_graph(load_model('portrait-sinet'))\n"
+        "except SinkRefused as error: print(error)\n"
+    )
+    mount = f'mount -t tmpfs -o size=100k none {tmp_path} && exec {sys.executable} -c "$0"'
+    run = subprocess.run(
+        ["unshare", "--mount", "--map-root-user", "sh", "-c", mount, code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.getcwd(), "TMPDIR": str(tmp_path)},
+    )
+    if run.returncode:
+        pytest.skip(f"no file system of our own here: {run.stderr.strip()[-200:]}")
+    assert run.stdout.startswith(f"{tmp_path}: no room for a copy of ")
