@@ -93,30 +93,33 @@ def measure_frames(
 ) -> dict[str, object]:
     """Figures of whole frames: planes in host memory to results, by so many threads."""
     latencies: list[float] = []
-    failures: list[EdgesegError] = []
-    for frame in frames[: 2 * threads + 2]:
-        segmenter.segment(frame, Meter())
-    started = time.perf_counter()
+    failures: list[Exception] = []
 
-    def work(first: int) -> None:
-        meter, number = Meter(), first
+    def work(first: int, until: float, kept: list[float]) -> None:
+        meter, number, least = Meter(), first, first + LEAST_RUNS * threads
         try:
-            while time.perf_counter() < started + seconds or number < LEAST_RUNS:
+            while time.perf_counter() < until or number < least:
                 began = time.perf_counter()
                 segmenter.segment(frames[number % len(frames)], meter)
-                latencies.append((time.perf_counter() - began) * 1e3)
+                kept.append((time.perf_counter() - began) * 1e3)
                 number += threads
-        except EdgesegError as error:
+        except Exception as error:  # noqa: BLE001  raised again below
             failures.append(error)
 
-    workers = [threading.Thread(target=work, args=(n,)) for n in range(threads)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    def at_once(until: float, kept: list[float]) -> None:
+        workers = [threading.Thread(target=work, args=(n, until, kept)) for n in range(threads)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+
+    at_once(time.perf_counter() + WARM_UP_S, [])  # every lane meets the frames' size, and captures
+    started = time.perf_counter()
+    at_once(started + seconds, latencies)
+    span_s = time.perf_counter() - started
     if failures:
         raise failures[0]
-    return frame_figures(latencies, time.perf_counter() - started)
+    return frame_figures(latencies, span_s)
 
 
 def compare(

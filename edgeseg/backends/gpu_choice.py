@@ -69,7 +69,9 @@ def engine_to_build(model: ModelFile, config: ModelConfig) -> str:
     if has_engine(model, request_for(options, rtx=False), choose_gpu(options.gpu)):
         return ""
     gpu = f" --gpu {options.gpu}" if options.gpu else ""
-    return f"{build_command(model, options.precision)} --backend tensorrt{gpu}"
+    untried = options.precision == "fp32" and config.precision == "auto" and _half(model) is None
+    precision = "fp16" if untried else options.precision
+    return f"{build_command(model, precision)} --backend tensorrt{gpu}"
 
 
 def open_on_gpu(model: ModelFile, config: ModelConfig, kind: str) -> tuple[Backend, Tuning]:
@@ -109,8 +111,13 @@ def gpu_precision(model: ModelFile) -> Precision:
     """
     if model.spec.precision != "fp32":
         return model.spec.precision
-    try:
-        half = load_variant(model, "fp16")
-    except ModelError:
-        return "fp32"
+    half = _half(model)
     return "fp16" if half is not None and gate_passed(half) else "fp32"
+
+
+def _half(model: ModelFile) -> ModelFile | None:
+    """Returns a model's FP16 file, None where there is none or it is damaged."""
+    try:
+        return load_variant(model, "fp16")
+    except ModelError:
+        return None

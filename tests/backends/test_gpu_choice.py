@@ -119,7 +119,7 @@ def test_no_engine_is_built_unasked(
     monkeypatch.setattr(choice, "engine_to_build", gpu_choice.engine_to_build)
     monkeypatch.setattr(opening_of_gpus, "probe", lambda: Probe((gpu,)))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    command = f"edgeseg build --model {model.path} --precision fp32 --backend tensorrt"
+    command = f"edgeseg build --model {model.path} --precision fp16 --backend tensorrt"
     found = opened(model)
     assert [name for name, _ in opened_with] == ["onnxruntime-cuda"]
     assert found.remarks == (f"tensorrt: its engine is not built yet: {command}",)
@@ -130,8 +130,11 @@ def test_no_engine_is_built_unasked(
     assert opened_with[-1][0] == "tensorrt"
     assert "TensorRT would" not in caplog.text
     install(monkeypatch, "10.13.3.9", sm=(8, 7))  # an update: that engine no longer fits
-    opened(model)
+    build = Build(variant="fp16", source_sha256=model.sha256, gate={"passed": False})
+    tiny_model(variant_path(model, "fp16", model.path.parent), precision="fp16", build=build)
+    (remark,) = opened(model).remarks
     assert opened_with[-1][0] == "onnxruntime-cuda"
+    assert "--precision fp32" in remark
 
 
 def test_a_tensorrt_that_cannot_run_it_is_no_hint_to_build(

@@ -23,7 +23,8 @@ def run_suite(kind: str, environment: dict[str, str]) -> None:
     if find_spec(package) is None or (package == "cuda" and find_spec("cuda.bindings") is None):
         pytest.skip(f"{kind} is not installed")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "driver_kit"]
-    environment |= {"EDGESEG_TEST_CUDA": kind, "PYTHONPATH": PATH}
+    path = os.pathsep.join(filter(None, [PATH, environment.get("PYTHONPATH")]))
+    environment |= {"EDGESEG_TEST_CUDA": kind, "PYTHONPATH": path}
     run = subprocess.run(
         [*command, *map(str, sorted(HERE.glob("driver_suite*.py")))],
         env=environment,
