@@ -15,7 +15,8 @@ from numpy.typing import DTypeLike, NDArray
 from edgeseg.cuda.compile import compile_for
 from edgeseg.cuda.driver import Argument, GpuInfo
 from edgeseg.cuda.graphs import Graphs
-from edgeseg.cuda.libcuda import check, libcuda
+from edgeseg.cuda.libcuda import check, cuda_error, libcuda
+from edgeseg.validation import one_line
 
 NON_BLOCKING = 1
 """Stream flag: does not wait for the default stream."""
@@ -45,7 +46,11 @@ class CudaPythonDriver:
 
     def _call(self, doing: str, name: str, *arguments: object) -> Any:
         """Calls the driver, raises what its result stands for, and returns what it gives."""
-        result, *values = getattr(self._cuda, name)(*arguments)
+        try:
+            result, *values = getattr(self._cuda, name)(*arguments)
+        except RuntimeError as error:  # the driver is older than the package and lacks it
+            said = f"{one_line(error)}; install the cuda-python of its version"
+            raise cuda_error(said, doing, out_of_memory=False) from error
         check(int(result), doing)
         return values[0] if values else None
 

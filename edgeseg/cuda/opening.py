@@ -19,6 +19,8 @@ DRIVERS: dict[str, Callable[[GpuInfo], Driver]] = {
     "cuda-python": CudaPythonDriver,
 }
 """By package, in the order ``auto`` tries them."""
+BROKEN = (ImportError, OSError, RuntimeError, AttributeError)
+"""What a package raises that is missing, for another CUDA, or for another numpy."""
 OLDEST_SM = (5, 3)
 """Before it a GPU has no 16-bit floating point."""
 EXTRA = "pip install 'edgeseg[tensorrt]', or pip install cuda-python"
@@ -40,7 +42,7 @@ def open_driver(kind: Kind = "auto", gpu: int = 0) -> Driver:
             return DRIVERS[name](found)
         except BackendUnavailable as error:
             failures.append(f"{name}: {error}")
-        except ImportError as error:
+        except BROKEN as error:
             failures.append(f"{name}: {one_line(error)}")
     raise BackendUnavailable(f"cannot drive {found.name}: {'; '.join(failures)}; {EXTRA}")
 
