@@ -15,7 +15,7 @@ import edgeseg
 PACKAGE = Path(edgeseg.__file__).parent
 
 LAYERS = {
-    0: ["atomic", "errors", "labels", "assets", "once", "system_libs"],
+    0: ["atomic", "errors", "file_lock", "labels", "assets", "once", "system_libs"],
     1: ["types", "meter", "validation"],
     2: ["protocols", "spec", "device"],
     3: ["config", "ops", "model_file", "ort_import"],

@@ -6,17 +6,22 @@ import logging
 import sys
 from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 from edgeseg.backends.remembered import cache_folder
 from edgeseg.backends.tensors import neutral_inputs, wrong_inputs
 from edgeseg.errors import BackendUnavailable, ModelError, SpecMismatch
+from edgeseg.file_lock import file_lock
 from edgeseg.model_file import ModelFile, mismatches
 from edgeseg.protocols import BackendInfo, Tensor, TensorInfo
 from edgeseg.spec import one_line
 
 log = logging.getLogger(__name__)
+
+PATIENCE_S = 30.0
+"""Compiling takes a fraction of it; then the network is compiled without the cache."""
 
 
 class OpenvinoBackend:
@@ -96,7 +101,9 @@ def _compile(model: ModelFile, threads: int, workers: int) -> Any:
         network = core.read_model(str(model.path))
         if network.is_dynamic():
             network.reshape({model.spec.input.name: list(model.spec.input.shape)})
-        compiled = core.compile_model(network, "CPU", _settings(core, threads, workers))
+        with ExitStack() as stack:
+            settings = _settings(core, threads, workers) | _cache(stack)
+            compiled = core.compile_model(network, "CPU", settings)
     except RuntimeError as error:
         raise ModelError(
             f"{model.path}: openvino {version(openvino)} cannot load it: {_reason(error)}"
@@ -118,9 +125,24 @@ def _settings(core: Any, threads: int, workers: int) -> dict[str, object]:
         "INFERENCE_PRECISION_HINT": "f32",
     }
     known = core.get_property("CPU", "SUPPORTED_PROPERTIES")
-    settings = {key: value for key, value in wanted.items() if key in known}
-    cache = cache_folder("openvino")
-    return settings if cache is None else settings | {"CACHE_DIR": cache}
+    return {key: value for key, value in wanted.items() if key in known}
+
+
+def _cache(stack: ExitStack) -> dict[str, object]:
+    """Returns OpenVINO's setting of a cache folder, its own until the stack ends; {} without one.
+
+    It maps the file of a compiled network into memory while another process may still be writing
+    that: of three first starts at once one died of SIGBUS (2026.4).
+    """
+    folder = cache_folder("openvino")
+    if folder is None:
+        return {}
+    try:
+        stack.enter_context(file_lock(Path(folder) / ".lock", patience_s=PATIENCE_S))
+    except OSError as error:
+        log.debug("openvino's cache is left aside: %s", error)
+        return {}
+    return {"CACHE_DIR": folder}
 
 
 def import_openvino() -> Any:

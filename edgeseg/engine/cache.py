@@ -19,6 +19,7 @@ from edgeseg.engine.library import Library
 from edgeseg.engine.manifest import Manifest, Wanted, differences
 from edgeseg.engine.request import EngineRequest, Target, sm_name
 from edgeseg.errors import ConfigError
+from edgeseg.file_lock import try_lock
 from edgeseg.model_file import ModelFile
 from edgeseg.spec import one_line
 
@@ -150,7 +151,7 @@ def lock(path: Path) -> Iterator[None]:
         raise unwritable(path.parent, error) from error
     try:
         spoken = 0.0
-        while not _try_lock(handle):
+        while not try_lock(handle):
             if time.monotonic() - spoken > PATIENCE_S:
                 log.warning("waiting for another process that is building %s", path.name)
                 spoken = time.monotonic()
@@ -158,24 +159,3 @@ def lock(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
-
-
-def _try_lock(handle: int) -> bool:
-    """Takes the file's lock if nobody has it; closing the file gives it back."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        import msvcrt
-
-        try:
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-        except OSError:
-            return False
-        return True
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError as error:  # some network folders have no locks; a rename still is whole
-        log.info("no locks in this folder: %s", error)
-    return True

@@ -91,7 +91,7 @@ def test_who_waits_says_so(
     path = tmp_path / "engines" / "some.engine"
     monkeypatch.setattr(cache, "POLL_S", 0.01)
     answers = iter([False, False, True])
-    monkeypatch.setattr(cache, "_try_lock", lambda handle: next(answers))
+    monkeypatch.setattr(cache, "try_lock", lambda handle: next(answers))
     with caplog.at_level(logging.WARNING), cache.lock(path):
         pass
     assert caplog.text.count("waiting for another process that is building some.engine") == 1
