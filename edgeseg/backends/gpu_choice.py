@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 from collections.abc import Callable
 
 import numpy as np
 
-from edgeseg.backends.opening import open_backend
+from edgeseg.backends.opening import CPU_BACKENDS, open_backend
 from edgeseg.backends.options import BackendOptions
 from edgeseg.backends.timing import call_ms
 from edgeseg.backends.tuning import Tuning
@@ -17,6 +18,8 @@ from edgeseg.errors import BackendUnavailable, ModelError
 from edgeseg.model_file import ModelFile, load_variant
 from edgeseg.protocols import Backend
 from edgeseg.spec import Precision
+
+log = logging.getLogger(__name__)
 
 LANES = 2
 """Frames on the GPU at once: one is copied while another one is computed."""
@@ -68,10 +71,19 @@ def engine_to_build(model: ModelFile, config: ModelConfig) -> str:
     options = _options(model, config)
     if has_engine(model, request_for(options, rtx=False), choose_gpu(options.gpu)):
         return ""
-    gpu = f" --gpu {options.gpu}" if options.gpu else ""
-    untried = options.precision == "fp32" and config.precision == "auto" and _half(model) is None
-    precision = "fp16" if untried else options.precision
-    return f"{build_command(model, precision)} --backend tensorrt{gpu}"
+    precision = "fp16" if _half_untried(model, config) else options.precision
+    return _command(model, precision, "tensorrt", config)
+
+
+def _half_untried(model: ModelFile, config: ModelConfig) -> bool:
+    """Says whether FP32 runs only because nobody made an FP16 file, which GPUs are made for."""
+    undecided = config.precision == "auto" and model.spec.precision == "fp32"
+    return undecided and config.dla is None and _half(model) is None
+
+
+def _command(model: ModelFile, precision: Precision, kind: str, config: ModelConfig) -> str:
+    gpu = f" --gpu {config.gpu}" if config.gpu else ""
+    return f"{build_command(model, precision)} --backend {kind}{gpu}"
 
 
 def open_on_gpu(model: ModelFile, config: ModelConfig, kind: str) -> tuple[Backend, Tuning]:
@@ -80,6 +92,8 @@ def open_on_gpu(model: ModelFile, config: ModelConfig, kind: str) -> tuple[Backe
     Raises BackendUnavailable, ModelError, ConfigError.
     """
     options = _options(model, config)
+    if kind == config.backend and _half_untried(model, config):
+        log.warning("runs in FP32; FP16 is faster: %s", _command(model, "fp16", kind, config))
     backend = open_backend(model, kind=kind, options=options)
     try:
         backend.warm_up()
@@ -105,14 +119,23 @@ def _options(model: ModelFile, config: ModelConfig) -> BackendOptions:
 
 
 def gpu_precision(model: ModelFile) -> Precision:
-    """Returns FP16 for a model with an FP16 file that was found accurate enough, else its own.
+    """Returns FP16 for a model with an FP16 file found accurate enough, and not slower on a GPU.
 
     INT8 only where it is asked for: on a GPU it is not timed against FP16 at every start.
     """
     if model.spec.precision != "fp32":
         return model.spec.precision
     half = _half(model)
-    return "fp16" if half is not None and gate_passed(half) else "fp32"
+    return "fp16" if half is not None and gate_passed(half) and not _slow(half) else "fp32"
+
+
+def _slow(file: ModelFile) -> bool:
+    """Says whether a file was found not faster than FP32, on a GPU: CPUs say nothing of that."""
+    gate = file.spec.build.gate if file.spec.build else {}
+    timed = gate.get("speed")
+    backend = str(timed.get("backend", "")) if isinstance(timed, dict) else ""
+    on_gpu = backend != "" and backend.split()[0] not in CPU_BACKENDS
+    return on_gpu and gate.get("faster") is False
 
 
 def _half(model: ModelFile) -> ModelFile | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ from edgeseg import __version__
 from edgeseg.engine.library import Library
 from edgeseg.engine.request import EngineRequest, Typing
 from edgeseg.errors import BackendUnavailable, ConfigError, ModelError
-from edgeseg.model_file import ModelFile, load_variant
+from edgeseg.model_file import ModelFile, load_variant, without_metadata
 from edgeseg.spec import Variant
 
 CALIBRATE = "edgeseg build --precision int8 --calibration DIR --backend"
@@ -19,8 +20,9 @@ CALIBRATE = "edgeseg build --precision int8 --calibration DIR --backend"
 class NetworkFile:
     """What the parser is to read.
 
-    variant: "fp32" or a spec.Variant. origin: sha256 of the variant's file, or of what it is made
-    from here and by which edgeseg. read: gives the ONNX bytes, made now where there is no file.
+    variant: "fp32" or a spec.Variant. origin: sha256 of the variant's graph, whatever its recipe
+    says of it, or of the file it is made from here and by which edgeseg. read: gives the ONNX
+    bytes, made now where there is no file.
     """
 
     variant: str
@@ -61,7 +63,7 @@ def network_file(model: ModelFile, request: EngineRequest, typing: Typing) -> Ne
     if request.precision == "fp16" and typing == "strong":
         found = load_variant(model, "fp16")
         if found is not None:
-            return NetworkFile("fp16", found.sha256, lambda: found.data)
+            return NetworkFile("fp16", _graph_of(found), lambda: found.data)
         return NetworkFile("fp16", _made_here(model), lambda: _make_fp16(model))
     return NetworkFile("fp32", _made_here(model), lambda: _make_fp32(model))
 
@@ -79,7 +81,7 @@ def _given(model: ModelFile, request: EngineRequest) -> NetworkFile:
             f"{model.path} is an INT8 file for CPUs (uint8 activations); TensorRT needs another, "
             f"made from the FP32 model: {CALIBRATE} {request.library}"
         )
-    return NetworkFile(variant, model.sha256, lambda: model.data)
+    return NetworkFile(variant, _graph_of(model), lambda: model.data)
 
 
 def _calibrated(model: ModelFile, request: EngineRequest, variant: Variant) -> NetworkFile:
@@ -89,7 +91,12 @@ def _calibrated(model: ModelFile, request: EngineRequest, variant: Variant) -> N
             f"no {variant} file of {model.name}: INT8 needs calibration pictures: "
             f"{CALIBRATE} {request.library} --model {model.name}"
         )
-    return NetworkFile(variant, found.sha256, lambda: found.data)
+    return NetworkFile(variant, _graph_of(found), lambda: found.data)
+
+
+def _graph_of(file: ModelFile) -> str:
+    """A gate's record, written into a file once its engine was compared, is no other graph."""
+    return hashlib.sha256(without_metadata(file.data)).hexdigest()
 
 
 def _made_here(model: ModelFile) -> str:

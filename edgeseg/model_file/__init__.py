@@ -8,7 +8,12 @@ from edgeseg.model_file.find import (
     pulled_models,
     shipped_models,
 )
-from edgeseg.model_file.graph import OnnxFile, read_onnx, without_initialiser_inputs
+from edgeseg.model_file.graph import (
+    OnnxFile,
+    read_onnx,
+    without_initialiser_inputs,
+    without_metadata,
+)
 from edgeseg.model_file.suggest import suggest_card
 from edgeseg.model_file.variants import (
     VARIANTS,
@@ -36,4 +41,5 @@ __all__ = [
     "variant_path",
     "variants_of",
     "without_initialiser_inputs",
+    "without_metadata",
 ]

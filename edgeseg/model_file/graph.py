@@ -85,6 +85,13 @@ def without_initialiser_inputs(model: bytes, *, where: str) -> bytes:
         raise _not_onnx(model, where) from error
 
 
+def without_metadata(model: bytes) -> bytes:
+    """Returns what decides what a readable model computes: all but the recipe in its metadata."""
+    view = memoryview(model)
+    kept = (field for field in _fields(view) if field.number != _MODEL_METADATA)
+    return b"".join(view[field.start : field.end] for field in kept)
+
+
 class _DamagedError(Exception):
     """The bytes are not well-formed protobuf, or hold no graph."""
 

@@ -82,6 +82,15 @@ def test_fp16_where_it_was_found_accurate(
         tiny_model(path, precision="fp16", build=build)
         opened(model)
         assert opened_with[-1][1].precision == expected
+    for timed, expected in (("tensorrt", "fp32"), ("onnxruntime 1.31.1", "fp16")):
+        gate: dict[str, Any] = {"passed": True, "faster": False, "speed": {"backend": timed}}
+        tiny_model(
+            variant_path(model, "fp16", model.path.parent),
+            precision="fp16",
+            build=Build(variant="fp16", source_sha256=model.sha256, gate=gate),
+        )
+        opened(model)
+        assert opened_with[-1][1].precision == expected
     variant_path(model, "fp16", model.path.parent).write_bytes(b"junk")
     opened(model)
     assert opened_with[-1][1].precision == "fp32"
@@ -135,6 +144,20 @@ def test_no_engine_is_built_unasked(
     (remark,) = opened(model).remarks
     assert opened_with[-1][0] == "onnxruntime-cuda"
     assert "--precision fp32" in remark
+
+
+def test_fp32_for_want_of_an_fp16_file_is_told(
+    model: ModelFile,
+    opened_with: list[tuple[str, BackendOptions]],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    opened(model, backend="tensorrt", precision="fp32")
+    opened(model)
+    assert "FP16" not in caplog.text
+    opened(model, backend="tensorrt", gpu=1)
+    command = f"edgeseg build --model {model.path} --precision fp16 --backend tensorrt --gpu 1"
+    assert f"runs in FP32; FP16 is faster: {command}" in caplog.text
+    assert [options.precision for _, options in opened_with] == ["fp32"] * 3
 
 
 def test_a_tensorrt_that_cannot_run_it_is_no_hint_to_build(

@@ -10,7 +10,7 @@ from onnx import TensorProto, helper
 from tiny_onnx import embed, network, spec_for
 
 from edgeseg.errors import ModelError
-from edgeseg.model_file import read_onnx, without_initialiser_inputs
+from edgeseg.model_file import read_onnx, without_initialiser_inputs, without_metadata
 from edgeseg.protocols import TensorInfo
 from edgeseg.spec import METADATA_KEY
 
@@ -105,3 +105,12 @@ def test_every_truncation_is_refused_or_harmless() -> None:
             read_onnx(data[:end], where="m.onnx")
         except ModelError:
             continue
+
+
+def test_recipes_are_no_part_of_what_a_model_computes() -> None:
+    model = network()
+    plain = without_metadata(model.SerializeToString())
+    model.metadata_props.add(key="edgeseg.spec", value="{}")
+    assert without_metadata(model.SerializeToString()) == plain
+    model.graph.node[0].name = "other"
+    assert without_metadata(model.SerializeToString()) != plain
