@@ -113,6 +113,7 @@ class Lane:
     def _capture(self) -> None:
         """Records a run as a graph; where that fails, runs stay single launches."""
         self._driver.synchronize(self._stream)  # a recipe's upload is no part of it
+        graph: int | None = None
         try:
             self._driver.begin_capture(self._stream)
             try:
@@ -121,6 +122,8 @@ class Lane:
                 graph = self._driver.end_capture(self._stream)
         except EdgesegError as error:
             self._may_capture = False
+            if graph is not None:  # of half a run
+                self._driver.close_graph(graph)
             self._tell("no CUDA graph, kernels are launched one by one: %s", error)
             return
         self._graph = graph

@@ -120,6 +120,25 @@ def test_a_spoilt_capture_is_said_once_and_done_without(
     opened.close()
 
 
+def test_a_network_that_fails_while_it_is_captured_leaves_no_graph(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Opened(load_model(tiny_model(tmp_path / "t.onnx")))
+    driver, lane = opened.driver, opened.backend._lanes._idle[0]
+    enqueue = lane._network.enqueue
+
+    def refuses_capture(stream: int) -> None:
+        if driver._capturing:
+            raise ModelError("operation not permitted when stream is capturing")
+        enqueue(stream)
+
+    monkeypatch.setattr(lane._network, "enqueue", refuses_capture)
+    found = [opened.backend.infer_frame(noise(Size(40, 30)))[0]["person"] for _ in range(4)]
+    assert all(np.array_equal(f, found[0]) for f in found)
+    assert driver.captures == 1
+    opened.close()
+
+
 def test_host_tensors_give_the_networks_own_outputs(tiny: Opened) -> None:
     image = np.random.default_rng(0).integers(0, 256, (1, *SIZE[::-1], 3), dtype=np.uint8)
     ours = tiny.backend.infer({"image": image})
