@@ -88,6 +88,22 @@ def test_a_slow_network_is_tried_with_more_threads(
     assert list(measure(opener(model), cores=6).network_ms) == [1]
 
 
+def test_opening_takes_no_time_from_the_calls(
+    model: ModelFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenVINO compiled for longer than the budget and got one thread: half as fast."""
+    monkeypatch.setattr(timing, "FAST_MS", 0.0)
+    monkeypatch.setattr(timing, "BUDGET_S", 0.1)
+
+    def slow(threads: int, level: GraphLevel) -> OrtBackend:
+        time.sleep(0.15)
+        return OrtBackend(model, threads=threads, graph_level=level)
+
+    assert list(measure(slow, cores=2, levels=("all",)).network_ms) == [1, 2]
+    monkeypatch.setattr(timing, "OPENING_S", 0.0)
+    assert list(measure(slow, cores=2, levels=("all",)).network_ms) == [1]
+
+
 def test_threads_come_before_graph_levels(
     model: ModelFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
