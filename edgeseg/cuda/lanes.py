@@ -61,7 +61,7 @@ class Lane:
             self._network = network.lane(self._stream)
             undo.callback(self._network.close)
             self._network.bind({self._input.name: self._frame.tensor, **self._addresses})
-            self._may_capture = self._network.capturable
+            self._may_capture = True
             self._undo = undo.pop_all()
 
     def run(self, frame: Frame) -> tuple[dict[str, Tensor], Geometry]:
@@ -97,8 +97,8 @@ class Lane:
 
     def _go(self) -> None:
         """Puts one run on the stream: as a graph from the second of a size on."""
-        if self._graph is None and self._ready and self._may_capture:
-            self._capture()
+        if self._graph is None and self._ready and self._may_capture and self._network.capturable:
+            self._capture()  # some networks, TensorRT-RTX's, become capturable after a while
         if self._graph is not None:
             self._driver.launch_graph(self._graph, self._stream)
             return

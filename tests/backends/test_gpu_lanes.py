@@ -106,6 +106,19 @@ def test_a_network_that_cannot_be_captured_runs_without_a_graph(tmp_path: Path) 
     opened.close()
 
 
+def test_a_network_is_captured_once_it_can_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Opened(load_model(tiny_model(tmp_path / "t.onnx")))
+    compiling = [False, False, True]
+    kind = type(opened.backend._lanes._idle[0]._network)
+    monkeypatch.setattr(kind, "capturable", property(lambda self: compiling.pop(0)))
+    for captures in (0, 0, 0, 1, 1):
+        opened.backend.infer_frame(noise(Size(40, 30)))
+        assert opened.driver.captures == captures
+    opened.close()
+
+
 def test_a_spoilt_capture_is_said_once_and_done_without(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
