@@ -33,13 +33,14 @@ class TimedLane:
         self._graph: int | None = None
         self._enqueued_ms = 0.0
         self.busy = False
-        self.capturable = self._lane.capturable
+        self.capturable = False
         self._prepare()
 
     def _prepare(self) -> None:
         self._copy_in()
         self._lane.enqueue(self.stream)
         self._driver.synchronize(self.stream)
+        self.capturable = self._lane.capturable
         if self._preset.graph and self.capturable:
             self._driver.begin_capture(self.stream)
             self._lane.enqueue(self.stream)
