@@ -205,7 +205,7 @@ def test_two_builds_of_onnx_runtime_are_told(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(models, "version", lambda name: "1.31.1")
     found = named(list(models.inference()), "builds")
     assert "overwrite one another" in found.detail
-    assert found.mend.endswith("pip install onnxruntime-gpu")
+    assert found.mend.endswith("pip install 'onnxruntime-gpu[cuda,cudnn]'")
 
 
 @pytest.mark.parametrize("lost", ["pydantic", "numpy", "yaml", "psutil", "onnxruntime"])

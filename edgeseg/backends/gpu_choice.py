@@ -14,6 +14,7 @@ from edgeseg.backends.timing import call_ms
 from edgeseg.backends.tuning import Tuning
 from edgeseg.backends.variant import build_command, gate_passed
 from edgeseg.config import ModelConfig
+from edgeseg.device import package_version
 from edgeseg.errors import BackendUnavailable, ModelError
 from edgeseg.model_file import ModelFile, load_variant
 from edgeseg.protocols import Backend
@@ -44,12 +45,15 @@ def _tensorrt_installed() -> bool:
 
 
 def _ort_has_cuda() -> bool:
-    from edgeseg.backends.ort_session import import_ort
+    from edgeseg.backends.ort_session import BOTH_BUILDS, import_ort
 
     try:
-        return "CUDAExecutionProvider" in import_ort().get_available_providers()
+        found = "CUDAExecutionProvider" in import_ort().get_available_providers()
     except BackendUnavailable:
         return False
+    if not found and package_version("onnxruntime-gpu") is not None:
+        log.warning("%s", BOTH_BUILDS)
+    return found
 
 
 _INSTALLED: dict[str, Callable[[], bool]] = {

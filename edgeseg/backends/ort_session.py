@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from edgeseg.backends.options import GraphLevel
+from edgeseg.device import package_version
 from edgeseg.errors import BackendUnavailable, ConfigError, ModelError, near_match
 from edgeseg.model_file import ModelFile, without_initialiser_inputs
 from edgeseg.ort_import import import_ort as import_ort
@@ -21,7 +22,11 @@ from edgeseg.spec import one_line
 log = logging.getLogger(__name__)
 
 GRAPH_LEVELS: tuple[GraphLevel, ...] = get_args(GraphLevel)
-CPU = "CPUExecutionProvider"
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+BOTH_BUILDS = (
+    "onnxruntime and onnxruntime-gpu are both installed and overwrote one another: "
+    "pip uninstall -y onnxruntime onnxruntime-gpu; pip install 'onnxruntime-gpu[cuda,cudnn]'"
+)
 _LIBRARIES = {
     "CUDAExecutionProvider": "pip install 'onnxruntime-gpu[cuda,cudnn]'",
     "TensorrtExecutionProvider": "install CUDA, cuDNN and TensorRT of the versions it names",
@@ -109,6 +114,8 @@ def check_available(ort: Any, providers: Sequence[Provider]) -> None:
     available = ort.get_available_providers()
     missing = [p for p in providers if p.name not in available and not p.devices]
     if missing:
+        if CUDA not in available and package_version("onnxruntime-gpu") is not None:
+            raise BackendUnavailable(BOTH_BUILDS)
         packages = " ".join(dict.fromkeys(provider.install for provider in missing))
         raise BackendUnavailable(
             f"onnxruntime {ort.__version__} has no {', '.join(p.name for p in missing)} "

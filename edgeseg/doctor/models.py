@@ -24,7 +24,7 @@ def inference() -> Iterator[Finding]:
     yield Finding("inference", "ONNX Runtime", "ok", f"{ort.__version__}: {', '.join(providers)}")
     yield from _one_build()
     if device.gpu_name() and not {"CUDA", "Tensorrt"} & set(providers):
-        mend = "pip uninstall onnxruntime; pip install onnxruntime-gpu"
+        mend = "pip uninstall -y onnxruntime; pip install 'onnxruntime-gpu[cuda,cudnn]'"
         yield Finding("inference", "GPU", "note", "this ONNX Runtime does not use the GPU", mend)
     yield _openvino()
     yield _int8()
@@ -35,7 +35,7 @@ def _one_build() -> Iterator[Finding]:
     builds = [name for name in ("onnxruntime", "onnxruntime-gpu") if _installed(name)]
     if len(builds) > 1:
         detail = f"{' and '.join(builds)} are both installed and overwrite one another"
-        mend = f"pip uninstall -y {' '.join(builds)}; pip install onnxruntime-gpu"
+        mend = f"pip uninstall -y {' '.join(builds)}; pip install 'onnxruntime-gpu[cuda,cudnn]'"
         yield Finding("inference", "builds", "note", detail, mend)
 
 

@@ -10,7 +10,7 @@ import pytest
 from engine_kit import driver_of, install
 from tiny_onnx import tiny_model
 
-from edgeseg.backends import choice, gpu_choice, open_network, opening
+from edgeseg.backends import choice, gpu_choice, open_network, opening, ort_session
 from edgeseg.backends.choice import Opened
 from edgeseg.backends.options import BackendOptions
 from edgeseg.config import ModelConfig
@@ -215,3 +215,17 @@ def test_this_build_of_onnxruntime_has_cuda_or_not() -> None:
 
     expected = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
     assert gpu_choice._ort_has_cuda() is expected
+
+
+def test_two_builds_that_overwrote_one_another_are_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    import onnxruntime
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    for module in (gpu_choice, ort_session):
+        monkeypatch.setattr(module, "package_version", lambda name: "1.31.1")
+    assert not gpu_choice._ort_has_cuda()
+    assert "both installed and overwrote one another: pip uninstall -y" in caplog.text
+    with pytest.raises(BackendUnavailable, match="overwrote one another"):
+        ort_session.check_available(onnxruntime, [ort_session.Provider("CUDAExecutionProvider")])
