@@ -14,7 +14,7 @@ from edgeseg.spec import one_line
 def import_ort() -> Any:
     """Returns the onnxruntime module. Raises BackendUnavailable where it cannot be imported."""
     try:
-        with _telemetry_off():
+        with telemetry_off():
             import onnxruntime
     except ImportError as error:
         raise BackendUnavailable(
@@ -24,7 +24,7 @@ def import_ort() -> Any:
 
 
 @contextmanager
-def _telemetry_off() -> Iterator[None]:
+def telemetry_off() -> Iterator[None]:
     """Keeps an ONNX Runtime imported meanwhile from reporting to its maker.
 
     Since 1.31 its Linux builds, too, keep a device id in the user's cache folder and send usage

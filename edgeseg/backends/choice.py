@@ -176,8 +176,8 @@ def _cost(tuning: Tuning, live: bool) -> float:
 
 
 def _none_runs(file: ModelFile, failures: dict[str, EdgesegError]) -> EdgesegError:
-    """Returns the one failure there was, or one error that lists them all."""
-    if len(failures) == 1:
+    """Returns the failure if there was one, or the same each time; else one that lists them all."""
+    if len({str(error) for error in failures.values()}) == 1:
         return next(iter(failures.values()))
     reasons = "; ".join(f"{name}: {error}" for name, error in failures.items())
     refused = any(isinstance(error, ModelError) for error in failures.values())

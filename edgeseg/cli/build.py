@@ -83,6 +83,7 @@ def build(
         check_report_path(json_path, overwrite=overwrite)
     screen = console()
     file = load_model(model)
+    _check_report_is_apart(json_path, output, file.path)
     outcome = build_model(file, options, tell=lambda line: tell(screen, [line]))
     if outcome.verdict is not None:
         screen.print(gate_table(file.name, outcome.verdict))
@@ -94,6 +95,17 @@ def build(
     tell(screen, [f"wrote {path}" for path in written])
     if outcome.problem:
         raise ModelError(outcome.problem)
+
+
+def _check_report_is_apart(report: str | None, *others: Path | None) -> None:
+    """Raises ConfigError for a report that would replace what is read or made."""
+    from edgeseg.errors import ConfigError
+
+    if report is None:
+        return
+    for other in others:
+        if other is not None and Path(report).resolve() == other.resolve():
+            raise ConfigError(f"--json {report}: is the model file {other}; name another file")
 
 
 def _choice(

@@ -7,6 +7,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Literal
 
+from edgeseg.ort_import import telemetry_off
 from edgeseg.system_libs import explain_import_error
 
 Status = Literal["ok", "note", "missing"]
@@ -33,7 +34,8 @@ def failed(what: str, error: Exception) -> Finding:
 def load(module: str, group: str) -> tuple[ModuleType | None, Finding]:
     """Imports a module, or says why that fails and what to install."""
     try:
-        return import_module(module), Finding(group, module, "ok", "")
+        with telemetry_off():
+            return import_module(module), Finding(group, module, "ok", "")
     except ImportError as error:
         found = failed(group, error)
         return None, Finding(group, module, "missing", found.detail, found.mend)

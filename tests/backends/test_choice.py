@@ -208,6 +208,13 @@ def test_what_fails_is_passed_over(model: ModelFile, monkeypatch: pytest.MonkeyP
     assert chosen(model) == (FP32_OV, [f"{FP32}: no kernel"])
 
 
+def test_one_reason_for_all_is_told_once(model: ModelFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = BackendUnavailable("openvino is not usable here")
+    timed(monkeypatch, {FP32: gone, FP32_OV: gone})
+    with pytest.raises(BackendUnavailable, match=r"^openvino is not usable here$"):
+        chosen(model)
+
+
 def test_when_nothing_runs_every_reason_is_told(
     model: ModelFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -140,13 +140,17 @@ def test_threads_do_not_spin_after_a_run(tmp_path: Path) -> None:
     assert min(burnt) < 0.008  # spinning threads burn 0.03 and more
 
 
-def test_onnxruntime_reports_to_nobody(tmp_path: Path) -> None:
+OPENS = "from edgeseg.backends import open_backend; open_backend(load_model(sys.argv[1])).warm_up()"
+CONVERTS = "from edgeseg.precision.graph import fp32_graph; fp32_graph(load_model(sys.argv[1]))"
+LOOKS = "from edgeseg.doctor.finding import load; load('onnxruntime', '')"
+
+
+@pytest.mark.parametrize("what", [OPENS, CONVERTS, LOOKS], ids=["run", "build", "doctor"])
+def test_onnxruntime_reports_to_nobody(tmp_path: Path, what: str) -> None:
     """Its 1.31 builds write a device id below the home folder and send usage events."""
     script = (
-        "import sys, os; from edgeseg.backends import open_backend; "
-        "from edgeseg.model_file import load_model; "
-        "open_backend(load_model(sys.argv[1])).warm_up(); "
-        "assert 'ORT_DISABLE_TELEMETRY' not in os.environ"
+        f"import sys, os; from edgeseg.model_file import load_model; {what}; "
+        "assert 'onnxruntime' in sys.modules and 'ORT_DISABLE_TELEMETRY' not in os.environ"
     )
     home = tmp_path / "home"
     home.mkdir()

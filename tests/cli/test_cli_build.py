@@ -73,6 +73,8 @@ WRONG = {
     (*SEEN, "-o", "net.onnx", "--overwrite"): "is the FP32 model itself",
     (*INT8, "-o", "a.onnx", "--backend", "tensorrt"): "is not one ONNX file; leave -o out",
     (*INT8, "--json", "no/r.json"): "no folder no; create it first",
+    (*SEEN, "-o", "a.onnx", "--json", "a.onnx"): "--json a.onnx: is the model file a.onnx; name",
+    (*SEEN, "--json", "net.onnx", "--overwrite"): "--json net.onnx: is the model file ",
     (*SEEN, "--data", "nowhere"): "nowhere: no such folder",
     (*SEEN, "--data", "empty"): "empty",
     (*SEEN, "--data", "people", "--split", "val"): "no split 'val'",
