@@ -37,6 +37,11 @@ def put(stream: int, work: Work) -> None:
     driver.put(stream, work)
 
 
+def is_captured(stream: int) -> bool:
+    """Says whether a fake stream is being recorded."""
+    return stream in _streams[stream]._capturing
+
+
 def need_context() -> None:
     """What TensorRT does with a GPU, it does in the context that is current on the thread."""
     assert getattr(_contexts, "depth", 0) > 0, "no context is current on this thread"

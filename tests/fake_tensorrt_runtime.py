@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime as ort
-from fake_driver import need_context, put
+from fake_driver import is_captured, need_context, put
 from fake_tensorrt import Crashed, need_logger, new, say
 from fake_tensorrt_build import MAGIC
 from fake_tensorrt_parser import element_type
@@ -51,6 +51,9 @@ class Runtime:
                 "The engine plan file is generated on an incompatible device, expecting compute "
                 f"{sm} got compute {plan['sm']}, please rebuild.",
             )
+        on_dla = any(layer["LayerType"] == "DLA" for layer in plan["layers"])
+        if on_dla and self.__dict__.get("_DLA_core") is None:  # real ones take a core of their own
+            return say(self._logger, "ERROR", "no DLA core was chosen for this engine")
         if "memory at load" in world.faults:
             return say(self._logger, "ERROR", "Error Code 2: OutOfMemory (Requested size was 1 B.)")
         options = ort.SessionOptions()
@@ -147,6 +150,7 @@ class IExecutionContext:
     _engine: Any
     _addresses: dict[str, int]
     _shapes: dict[str, tuple[int, ...]]
+    _runs: int
 
     def set_tensor_address(self, name: str, memory: int) -> bool:
         if memory % ALIGNMENT:
@@ -180,6 +184,10 @@ class IExecutionContext:
             say(self._engine._logger, "ERROR", reason)
             return False
         need_context()
+        if not self._runs and is_captured(stream_handle):
+            say(self._engine._logger, "ERROR", "a context must have run before it is captured")
+            return False
+        self._runs += 1
         put(stream_handle, lambda: IExecutionContext._run(self))
         return True
 

@@ -73,7 +73,7 @@ def open_network(
     file = ensure_engine(model, request, driver=driver, progress=progress)
     library = load_library(request.library)
     reasons: list[str] = []
-    opened = open_engine(library, file.data, refused=reasons.append)
+    opened = open_engine(library, file.data, dla=request.dla, refused=reasons.append)
     if opened is None and is_out_of_memory(reasons[-1]):
         raise ModelError(
             f"{file.path}: not enough GPU memory to load the engine: close other programs that use "
@@ -82,7 +82,7 @@ def open_network(
     if opened is None and not file.built:
         condemned = f"is refused by {library.title} ({reasons[-1]})"
         file = ensure_engine(model, request, driver=driver, progress=progress, condemned=condemned)
-        opened = open_engine(library, file.data, refused=reasons.append)
+        opened = open_engine(library, file.data, dla=request.dla, refused=reasons.append)
     if opened is None:
         raise ModelError(
             f"{file.path}: {library.title} refuses the engine it just built: {reasons[-1]}"

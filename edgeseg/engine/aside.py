@@ -11,6 +11,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 from edgeseg.engine.request import Progress
@@ -22,6 +23,9 @@ Made = TypeVar("Made")
 POLL_S = 0.1
 SAY_S = 15.0
 """How often a build that goes on is spoken of."""
+TWICE_S = 0.3
+"""``timeout`` and shells send one signal twice at once: that counts as one."""
+START_S = 1.0
 
 
 def build_aside(
@@ -33,19 +37,19 @@ def build_aside(
     stoppable: it tells progress at all. A second Ctrl-C ends the process.
     """
     work = _Work(build, progress)
-    work.thread.start()
+    begun = False
     while True:
         try:
+            if not begun:
+                begun = True
+                work.thread.start()
             work.wait(SAY_S)
             break
         except KeyboardInterrupt:
-            if work.stopped:
-                signal.signal(signal.SIGINT, signal.SIG_DFL)
-                signal.raise_signal(signal.SIGINT)
-            work.stopped = True
-            why = "stopping" if stoppable else f"{title} cannot stop a build: waiting for its end"
-            log.warning("%s; Ctrl-C again ends edgeseg at once", why)
-    if work.stopped:
+            if not work.begun.wait(START_S):  # it came before there was a thread
+                raise
+            work.interrupt("stopping" if stoppable else f"{title} cannot stop a build: waiting")
+    if work.asked_at is not None:
         raise KeyboardInterrupt
     return work.result()
 
@@ -54,7 +58,8 @@ class _Work(Generic[Made]):
     """A build under way. It dies with the process: nobody could use what it makes."""
 
     def __init__(self, build: Callable[[Progress], Made], progress: Progress | None) -> None:
-        self.stopped = False
+        self.asked_at: float | None = None
+        self.begun = threading.Event()
         self._build = build
         self._progress = progress
         self._far: tuple[str, float] | None = None
@@ -65,6 +70,7 @@ class _Work(Generic[Made]):
         self.thread = threading.Thread(target=self._run, name="engine build", daemon=True)
 
     def _run(self) -> None:
+        self.begun.set()
         try:
             self._made.append(self._build(self._tell))
         except BaseException as error:  # noqa: BLE001  raised again where the build was asked for
@@ -73,11 +79,22 @@ class _Work(Generic[Made]):
             self._ended.set()
 
     def _tell(self, phase: str, share: float) -> None:
-        if self.stopped:
+        if self.asked_at is not None:
             raise KeyboardInterrupt
         self._far = phase, share
         if self._progress is not None:
             self._progress(phase, share)
+
+    def interrupt(self, doing: str) -> None:
+        """Asks the build to end; the second time it ends the process."""
+        now = time.monotonic()
+        if self.asked_at is None:
+            self.asked_at = now
+            with suppress(KeyboardInterrupt):
+                log.warning("%s; Ctrl-C again ends edgeseg at once", doing)
+        elif now - self.asked_at > TWICE_S:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            signal.raise_signal(signal.SIGINT)
 
     def wait(self, say_s: float) -> None:
         """Waits for the end, and says now and then that it goes on."""

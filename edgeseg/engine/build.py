@@ -222,7 +222,7 @@ def _manifest(job: Job, plan: Plan, onnx: bytes, seconds: float) -> Manifest:
         reused=plan.reused,
         build_s=round(seconds, 2),
         built_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        placement=_placement(job.library, plan.data) if request.dla is not None else {},
+        placement={} if request.dla is None else _placement(job.library, plan.data, request.dla),
     )
 
 
@@ -234,9 +234,9 @@ def _read(path: Path) -> bytes:
         return b""
 
 
-def _placement(library: Library, data: bytes) -> dict[str, list[str]]:
+def _placement(library: Library, data: bytes, dla: int) -> dict[str, list[str]]:
     """Returns the layers a new engine has on the DLA and on the GPU, and logs them."""
-    opened = open_engine(library, data)
+    opened = open_engine(library, data, dla=dla)
     if opened is None:
         return {}
     placement = read_placement(library, opened.engine)

@@ -47,15 +47,21 @@ def let_go() -> Iterator[None]:
 
 
 def open_engine(
-    library: Library, data: bytes, *, refused: Callable[[str], None] | None = None
+    library: Library,
+    data: bytes,
+    *,
+    dla: int | None = None,
+    refused: Callable[[str], None] | None = None,
 ) -> OpenEngine | None:
     """Loads an engine on the GPU whose context is current, None when TensorRT refuses it.
 
-    There must be a GPU: without a driver TensorRT 11 ends the process here. refused: gets
-    TensorRT's reason.
+    There must be a GPU: without a driver TensorRT 11 ends the process here. dla: the core it was
+    built for, which the plan does not say. refused: gets TensorRT's reason.
     """
     logger = logger_for(library.trt)
     runtime = library.trt.Runtime(logger)
+    if dla is not None:
+        runtime.DLA_core = dla
     engine = runtime.deserialize_cuda_engine(data)
     opened = OpenEngine(library, logger, runtime, engine)
     if engine is not None:
