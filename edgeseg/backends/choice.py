@@ -141,14 +141,14 @@ def fastest(
 ) -> tuple[Candidate, Tuning]:
     """Returns the candidate to run and how; appends to ``remarks`` what the others lack.
 
-    On a busy machine, where times cannot be compared, that is the first one that runs.
+    On a busy machine, where times cannot be compared, CPU times of files in one runtime are.
 
     Raises BackendUnavailable or ModelError when none runs; every reason is listed.
     """
     best: tuple[Candidate, Tuning] | None = None
     failures: dict[str, EdgesegError] = {}
     for candidate in candidates:
-        if best is not None and best[1].disturbed:
+        if best is not None and best[1].disturbed and candidate.backend != best[0].backend:
             remarks.append(f"{candidate}: not timed, this machine is busy with something else")
             continue
         try:
@@ -159,20 +159,27 @@ def fastest(
             failures[str(candidate)] = error
             remarks.append(f"{candidate}: {error}")
             continue
-        if best is None or _cost(tuning, live) * LEAST_GAIN <= _cost(best[1], live):
+        if best is None:
+            best = (candidate, tuning)
+            continue
+        ours, theirs = _costs(tuning, best[1], live=live)
+        if ours * LEAST_GAIN <= theirs:
             best = (candidate, tuning)
         else:
             remarks.append(
-                f"{candidate}: not faster here ({tuning.network_ms:.3g} ms a picture, "
-                f"{best[0]} {best[1].network_ms:.3g} ms)"
+                f"{candidate}: not {LEAST_GAIN:g} times as fast as {best[0]} here "
+                f"({tuning.network_ms:.3g} ms a picture, {best[1].network_ms:.3g} ms)"
             )
     if best is None:
         raise _none_runs(candidates[0].file, failures)
     return best
 
 
-def _cost(tuning: Tuning, live: bool) -> float:
-    return tuning.network_ms if live else tuning.frame_ms
+def _costs(one: Tuning, other: Tuning, *, live: bool) -> tuple[float, float]:
+    """Returns what to compare two by: times, or CPU times where others had the processor."""
+    if one.disturbed or other.disturbed:
+        return one.alone_ms, other.alone_ms
+    return (one.network_ms, other.network_ms) if live else (one.frame_ms, other.frame_ms)
 
 
 def _none_runs(file: ModelFile, failures: dict[str, EdgesegError]) -> EdgesegError:

@@ -32,15 +32,28 @@ class Measured:
     """The best graph level in one thread, and milliseconds per call by number of threads.
 
     disturbed: other programs kept the processor from us, so the figures are too high.
+    cpu_ms: of a call with the fewest threads tried; 0 = as long as it took.
     """
 
     graph_level: GraphLevel
     network_ms: dict[int, float]
     disturbed: bool = False
+    cpu_ms: float = 0.0
+
+    @property
+    def alone_ms(self) -> float:
+        """What a call costs with the fewest threads, whatever else the machine does."""
+        return (
+            self.cpu_ms if self.disturbed and self.cpu_ms else self.network_ms[min(self.network_ms)]
+        )
 
     def to_json(self) -> dict[str, object]:
         """Returns what ``measured_from_json`` takes; ``disturbed`` is not kept."""
-        return {"graph_level": self.graph_level, "network_ms": self.network_ms}
+        return {
+            "graph_level": self.graph_level,
+            "network_ms": self.network_ms,
+            "cpu_ms": self.cpu_ms,
+        }
 
 
 def measured_from_json(entry: object, *, disturbed: bool = False) -> Measured | None:
@@ -49,10 +62,11 @@ def measured_from_json(entry: object, *, disturbed: bool = False) -> Measured | 
         return None
     try:
         timed = {int(n): float(ms) for n, ms in entry["network_ms"].items()}
+        cpu_ms = float(entry.get("cpu_ms", 0.0))
     except (KeyError, AttributeError, TypeError, ValueError):
         return None
     sane = bool(timed) and all(n >= 1 and ms > 0 for n, ms in timed.items())
-    return Measured(entry["graph_level"], timed, disturbed) if sane else None
+    return Measured(entry["graph_level"], timed, disturbed, max(cpu_ms, 0.0)) if sane else None
 
 
 def measure(
@@ -69,9 +83,10 @@ def measure(
     own_time: seconds of CPU time of whatever runs the network when it has one thread.
     """
     started, started_cpu = time.perf_counter(), own_time()
-    budget = _Budget(open_network, BUDGET_S, OPENING_S)
+    budget = _Budget(open_network, BUDGET_S, OPENING_S, own_time)
     first, level = threads or 1, levels[0]
     timed = {first: _best_ms(budget, first, level)}
+    cpu_ms = budget.least_cpu_ms
     wall_s, cpu_s = time.perf_counter() - started, own_time() - started_cpu
     disturbed = first == 1 and cpu_s < wall_s * UNDISTURBED  # one thread: all of it is our own
     alone = best = timed[first]
@@ -84,7 +99,8 @@ def measure(
             ms = _best_ms(budget, first, other, beat=best)
             level, best = min((level, best), (other, ms), key=lambda pair: pair[1])
     gain = best / alone  # a level's gain is taken to be the same for any number of threads
-    return Measured(level, {count: ms * gain for count, ms in timed.items()}, disturbed)
+    network_ms = {count: ms * gain for count, ms in timed.items()}
+    return Measured(level, network_ms, disturbed, cpu_ms if first == 1 else 0.0)
 
 
 def call_ms(backend: Backend, feeds: dict[str, Tensor]) -> float:
@@ -100,11 +116,21 @@ def _thread_counts(cores: int) -> list[int]:
 
 
 class _Budget:
-    """Time for calls; opening a network takes none of it, up to ``opening_s`` in all."""
+    """Time for calls; opening a network takes none of it, up to ``opening_s`` in all.
 
-    def __init__(self, open_network: Opener, calls_s: float, opening_s: float) -> None:
+    least_cpu_ms: CPU time of the cheapest call so far.
+    """
+
+    def __init__(
+        self,
+        open_network: Opener,
+        calls_s: float,
+        opening_s: float,
+        own_time: Callable[[], float],
+    ) -> None:
         self._open_network, self._opening_s = open_network, opening_s
         self._deadline = time.perf_counter() + calls_s
+        self._own_time, self.least_cpu_ms = own_time, math.inf
 
     @property
     def over(self) -> bool:
@@ -120,6 +146,13 @@ class _Budget:
         self._deadline += free
         return backend
 
+    def call_ms(self, backend: Backend, feeds: dict[str, Tensor]) -> float:
+        """Returns how long one call takes."""
+        before = self._own_time()
+        ms = call_ms(backend, feeds)
+        self.least_cpu_ms = min(self.least_cpu_ms, (self._own_time() - before) * 1e3)
+        return ms
+
 
 def _best_ms(budget: _Budget, threads: int, level: GraphLevel, *, beat: float = math.inf) -> float:
     """Returns the shortest of 1 to 12 calls: other programs only ever make a call longer.
@@ -129,14 +162,14 @@ def _best_ms(budget: _Budget, threads: int, level: GraphLevel, *, beat: float = 
     backend = budget.open(threads, level)
     try:
         feeds = neutral_inputs(backend.info)
-        first = call_ms(backend, feeds)
+        first = budget.call_ms(backend, feeds)
         if first > beat * HOPELESS:
             return first
-        best, share = call_ms(backend, feeds), time.perf_counter() + BUDGET_S / 8
+        best, share = budget.call_ms(backend, feeds), time.perf_counter() + BUDGET_S / 8
         for _ in range(10):
             if budget.over or time.perf_counter() > share:
                 break
-            best = min(best, call_ms(backend, feeds))
+            best = min(best, budget.call_ms(backend, feeds))
         return best
     finally:
         backend.close()

@@ -43,7 +43,8 @@ class Candidate:
 class Tuning:
     """threads: per network call. workers: calls at once. network_ms: of one call, best case.
 
-    disturbed: other programs had the processor while that was measured.
+    disturbed: other programs had the processor while that was measured. alone_ms: what a call
+    costs in one thread, then as CPU time; 0 = not measured.
     """
 
     threads: int
@@ -51,6 +52,7 @@ class Tuning:
     graph_level: GraphLevel
     network_ms: float
     disturbed: bool = False
+    alone_ms: float = 0.0
 
     @property
     def frame_ms(self) -> float:
@@ -106,7 +108,14 @@ def choose(
     else:
         best = max(timed, key=lambda n: (round(_workers(n, cores) / timed[n], 3), n))
     workers = workers or _workers(best, cores)
-    return Tuning(best, workers, measured.graph_level, timed[best], measured.disturbed)
+    return Tuning(
+        best,
+        workers,
+        measured.graph_level,
+        timed[best],
+        measured.disturbed,
+        measured.alone_ms,
+    )
 
 
 def _measure(candidate: Candidate, *, cores: int, threads: int, cache: Path | None) -> Measured:

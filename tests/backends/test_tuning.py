@@ -11,7 +11,7 @@ from tiny_onnx import tiny_model
 from edgeseg.backends import timing, tuning
 from edgeseg.backends.ort import GRAPH_LEVELS, GraphLevel, OrtBackend
 from edgeseg.backends.remembered import default_cache
-from edgeseg.backends.timing import Measured, Opener, measure
+from edgeseg.backends.timing import Measured, Opener, measure, measured_from_json
 from edgeseg.backends.tuning import Candidate, Tuning, autotune, choose
 from edgeseg.errors import ModelError
 from edgeseg.model_file import ModelFile, load_model
@@ -175,8 +175,17 @@ def test_figures_of_a_busy_machine_are_used_but_not_kept(
 ) -> None:
     monkeypatch.setattr(timing, "UNDISTURBED", 2.0)
     cache = tmp_path / "tuning.json"
-    assert autotune(candidate, live=False, cores=2, cache=cache).threads == 1
+    found = autotune(candidate, live=False, cores=2, cache=cache)
+    assert (found.threads, found.disturbed) == (1, True)
+    assert 0 < found.alone_ms <= found.network_ms * 1.5, "CPU time, of the cheapest call"
     assert not cache.exists()
+
+
+def test_a_call_costs_what_it_took_unless_others_had_the_processor() -> None:
+    assert Measured("all", {1: 9.0, 2: 5.0}, cpu_ms=4.0).alone_ms == 9.0
+    busy = Measured("all", {1: 9.0, 2: 5.0}, disturbed=True, cpu_ms=4.0)
+    assert busy.alone_ms == 4.0
+    assert measured_from_json(busy.to_json(), disturbed=True) == busy
 
 
 def test_entries_of_other_models_are_kept(candidate: Candidate, tmp_path: Path) -> None:
