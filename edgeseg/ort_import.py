@@ -1,4 +1,7 @@
-"""Importing ONNX Runtime: it reports to nobody, and what it raises is known."""
+"""Importing ONNX Runtime: it reports to nobody, and what it raises is known.
+
+Imports nothing of others itself: doctor uses it where half an installation is missing.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from edgeseg.errors import BackendUnavailable
-from edgeseg.spec import one_line
 
 
 def import_ort() -> Any:
@@ -17,8 +19,9 @@ def import_ort() -> Any:
         with telemetry_off():
             import onnxruntime
     except ImportError as error:
+        why = " ".join(str(error).split())
         raise BackendUnavailable(
-            f"onnxruntime is not usable here: {one_line(error)}; pip install onnxruntime"
+            f"onnxruntime is not usable here: {why}; pip install onnxruntime"
         ) from error
     return onnxruntime
 

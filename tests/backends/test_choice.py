@@ -194,7 +194,7 @@ def test_on_a_busy_machine_cpu_times_of_one_runtime_are_compared(
     model: ModelFile, monkeypatch: pytest.MonkeyPatch, cost: float, expected: str
 ) -> None:
     make_int8(model)
-    busy = {
+    busy: dict[str, Outcome] = {
         FP32: Tuning(1, 2, "all", 20.0, disturbed=True, alone_ms=10.0),
         INT8: Tuning(1, 2, "all", 25.0, disturbed=True, alone_ms=cost),
     }
