@@ -68,7 +68,7 @@ def _refuse(found: Verified) -> None:
         raise ModelError(f"{name}: {lines}")
     if found.missing:
         lines = "; ".join(f"{_name(c)}: {c.problem}" for c in found.missing)
-        raise BackendUnavailable(f"{name}: asked for and not run: {lines}")
+        raise BackendUnavailable(f"{name}: not run: {lines}")
 
 
 def _split(text: str | None) -> list[str]:

@@ -58,7 +58,10 @@ class VerifyOptions:
 
 @dataclass(frozen=True, slots=True)
 class Combination:
-    """One backend in one precision; problem: why it did not run, or failed, "" where it passed."""
+    """One backend in one precision; problem: why it did not run, or failed, "" where it passed.
+
+    broken: it did not run because its file, which is there, cannot be used.
+    """
 
     backend: BackendName
     precision: Precision
@@ -66,6 +69,7 @@ class Combination:
     device: str = ""
     sha256: str = ""
     problem: str = ""
+    broken: bool = False
 
     def figures(self) -> dict[str, Any]:
         """Returns what the report says of it."""
@@ -103,7 +107,7 @@ class Combination:
 class Verified:
     """combinations: in the order they were tried. frames: how many were compared.
 
-    missing: those that were asked for by name and could not run.
+    missing: those that were asked for by name, or whose file is broken, and could not run.
     """
 
     model: ModelFile
@@ -169,11 +173,14 @@ def _check(model: ModelFile, options: VerifyOptions) -> None:
 
 
 def _named(found: Combination, options: VerifyOptions) -> bool:
-    """Says whether the user asked for it: by its backend, and by its precision where some are."""
+    """Says whether the user asked for it: by its backend, and by its precision where some are.
+
+    Where none are, files that are there but broken count, beside FP32.
+    """
+    by_backend = found.backend in options.backends or found.backend == REFERENCE
     if options.precisions:
-        by_backend = found.backend in options.backends or found.backend == REFERENCE
         return by_backend and found.precision in options.precisions
-    return found.backend in options.backends and found.precision == "fp32"
+    return by_backend and (found.precision == "fp32" or found.broken)
 
 
 def _run_reference(model: ModelFile, frames: Sequence[Frame]) -> _Reference:
@@ -202,12 +209,12 @@ def _tried(
     try:
         backend = open_backend(model, kind=kind, options=wanted)
     except EdgesegError as error:
-        gone = isinstance(error, BackendUnavailable)
-        return Combination(kind, precision, None, problem=str(error)), gone
+        gone, broken = isinstance(error, BackendUnavailable), isinstance(error, ModelError)
+        return Combination(kind, precision, None, problem=str(error), broken=broken), gone
     try:
         found = _compared(model, backend, reference)
     except EdgesegError as error:
-        return Combination(kind, precision, None, problem=str(error)), False
+        return Combination(kind, precision, None, problem=str(error), broken=True), False
     finally:
         backend.close()
     lost = 100 * (1 - (found.judged or 0.0))

@@ -109,6 +109,17 @@ def test_without_names_all_are_tried_and_none_must_be_there(
     assert "edgeseg build" in lines["onnxruntime", "fp16"]
 
 
+def test_a_file_that_is_there_and_cannot_be_used_is_a_failure(
+    model: ModelFile, pictures: Path
+) -> None:
+    path = add_variant(model, "int8")
+    path.write_bytes(path.read_bytes()[:100])
+    verified = verify_model(model, VerifyOptions(data=pictures))
+    (gone,) = (c for c in verified.missing if c.backend == "onnxruntime")
+    assert (gone.precision, gone.broken) == ("int8", True)
+    assert path.name in gone.problem
+
+
 def test_frames_are_spread(model: ModelFile, pictures: Path) -> None:
     assert verify_model(model, on_ort(pictures, frames=3)).frames == 3
 
@@ -182,8 +193,8 @@ def test_beyond_tolerance_is_one_line_and_exit_2(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--precisions", "int8"), "asked for and not run: onnxruntime int8: no INT8 file of tiny"),
-        (("--backends", "tensorrt"), "asked for and not run: tensorrt fp32: "),
+        (("--precisions", "int8"), "not run: onnxruntime int8: no INT8 file of tiny"),
+        (("--backends", "tensorrt"), "not run: tensorrt fp32: "),
         (("--backends", "onnxruntim"), "--backends onnxruntim: expected one of"),
         (("--backends", "onnxruntim"), "did you mean 'onnxruntime'?"),
         (("--precisions", "int9"), "did you mean 'int8'?"),
