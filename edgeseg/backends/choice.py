@@ -109,6 +109,7 @@ def cpu_candidates(model: ModelFile, config: ModelConfig) -> tuple[list[Candidat
     try:
         int8 = file_for_cpu(model, "int8") if load_variant(model, "int8") else None
     except ModelError as error:
+        log.warning("%s: left aside", error)
         return [Candidate(name, model) for name in backends], [f"int8 not taken: {error}"]
     doubt = "" if int8 is None else int8_doubt(int8)
     if int8 is None or doubt:

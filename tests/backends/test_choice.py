@@ -176,7 +176,7 @@ def test_where_instructions_are_not_listed_apple_s_are_known(
 
 
 def test_a_damaged_or_foreign_int8_file_leaves_float(
-    model: ModelFile, monkeypatch: pytest.MonkeyPatch
+    model: ModelFile, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     timed(monkeypatch, {FP32: 10})
     make_int8(model, fit="letterbox")
@@ -187,6 +187,7 @@ def test_a_damaged_or_foreign_int8_file_leaves_float(
     found, remarks = chosen(model, backend="onnxruntime")
     assert found == FP32
     assert "not an ONNX model" in remarks[0]
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * 2
 
 
 @pytest.mark.parametrize(("cost", "expected"), [(4.0, INT8), (9.5, FP32)])
