@@ -15,7 +15,8 @@ from numpy.typing import DTypeLike, NDArray
 from edgeseg.cuda.compile import compile_for
 from edgeseg.cuda.driver import Argument, GpuInfo
 from edgeseg.cuda.graphs import Graphs
-from edgeseg.cuda.libcuda import check, cuda_error, libcuda
+from edgeseg.cuda.libcuda import check, cuda_error
+from edgeseg.cuda.waits import Waits
 from edgeseg.validation import one_line
 
 NON_BLOCKING = 1
@@ -31,7 +32,7 @@ class CudaPythonDriver:
         """Raises ImportError where cuda-python, or a driver for it, is missing."""
         self.gpu = gpu
         self._cuda = _bindings()
-        self._graphs = Graphs()
+        self._graphs, self._waits = Graphs(), Waits()
         self._lock = threading.Lock()
         self._memory: set[int] = set()
         self._pinned: set[int] = set()
@@ -91,6 +92,7 @@ class CudaPythonDriver:
 
     def close_stream(self, stream: int) -> None:
         self._streams.remove(stream)
+        self._waits.forget(stream)
         self._call("closing a stream", "cuStreamSynchronize", stream)
         self._call("closing a stream", "cuStreamDestroy", stream)
 
@@ -103,9 +105,7 @@ class CudaPythonDriver:
         self._call("downloading", "cuMemcpyDtoHAsync", place, address, target.nbytes, stream)
 
     def synchronize(self, stream: int) -> None:
-        library = libcuda()  # cuda-bindings before 12.9 keep other threads waiting, too
-        assert library is not None, "a driver was opened, so its library is here"
-        check(library.cuStreamSynchronize(ctypes.c_void_p(stream)), "waiting for a stream")
+        self._waits.wait(stream)
 
     def event(self) -> int:
         event = self._call("making an event", "cuEventCreate", 0)

@@ -20,6 +20,7 @@ from edgeseg.cuda.compile import compile_for
 from edgeseg.cuda.driver import Argument, GpuInfo
 from edgeseg.cuda.graphs import Graphs
 from edgeseg.cuda.libcuda import LIBRARY, check, cuda_error
+from edgeseg.cuda.waits import Waits
 from edgeseg.validation import one_line
 
 NON_BLOCKING = 1
@@ -37,7 +38,7 @@ class PycudaDriver:
 
         self.gpu = gpu
         self._cuda: Any = cuda
-        self._graphs = Graphs()
+        self._graphs, self._waits = Graphs(), Waits()
         self._lock = threading.Lock()
         self._memory: dict[int, Any] = {}
         self._pinned: dict[int, Any] = {}
@@ -99,6 +100,7 @@ class PycudaDriver:
         return handle
 
     def close_stream(self, stream: int) -> None:
+        self._waits.forget(stream)
         with self._saying("closing a stream"):
             self._streams.pop(stream).synchronize()
 
@@ -111,8 +113,7 @@ class PycudaDriver:
             self._cuda.memcpy_dtoh_async(target, address, self._streams[stream])
 
     def synchronize(self, stream: int) -> None:
-        with self._saying("waiting for a stream"):
-            self._streams[stream].synchronize()
+        self._waits.wait(stream)
 
     def event(self) -> int:
         with self._saying("making an event"):
@@ -181,6 +182,7 @@ class PycudaDriver:
         with self._saying("letting go"), _held(self.gpu.index) as library:
             self._context.push()
             self._graphs.close()
+            self._waits.close()
             self._events.clear()
             for blocks in (self._pinned, self._memory):
                 while blocks:

@@ -40,6 +40,7 @@ typedef enum {  // numbers of the driver's C interface, which do not change
     CUDA_ERROR_NOT_FOUND = 500,
     CUDA_ERROR_NOT_SUPPORTED = 801,
     CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED = 900,
+    CUDA_ERROR_CAPTURED_EVENT = 907,
     CUDA_ERROR_STREAM_CAPTURE_INVALIDATED = 901
 } CUresult;
 enum { SM_MAJOR = 75, SM_MINOR = 76, NON_BLOCKING = 1, THREAD_LOCAL_CAPTURE = 1 };
@@ -169,6 +170,7 @@ CUresult cuGetErrorName(CUresult error, const char** text) {
             : error == CUDA_ERROR_NOT_FOUND       ? "CUDA_ERROR_NOT_FOUND"
             : error == CUDA_ERROR_STREAM_CAPTURE_INVALIDATED
                 ? "CUDA_ERROR_STREAM_CAPTURE_INVALIDATED"
+            : error == CUDA_ERROR_CAPTURED_EVENT ? "CUDA_ERROR_CAPTURED_EVENT"
             : error == CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED
                 ? "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED"
                 : "CUDA_ERROR_OTHER";
@@ -240,7 +242,7 @@ typedef struct { Work *first, **last; } List;
 struct CUstream_st { int capturing; List list; };
 struct CUgraph_st { List list; };
 struct CUgraphExec_st { List list; };
-struct CUevent_st { struct timespec at; };
+struct CUevent_st { struct timespec at; int captured; };
 struct CUmod_st { int unused; };
 struct CUfunc_st { char name[64]; };
 static struct CUfunc_st functions[64];
@@ -324,11 +326,13 @@ CUresult cuEventDestroy(CUevent event) {
 }
 CUresult cuEventRecord(CUevent event, CUstream stream) {
     NEEDS_CONTEXT;
+    if (!known((uintptr_t)stream, 0, STREAM)) return wrong(CUDA_ERROR_INVALID_HANDLE);
+    event->captured = stream->capturing;
     return clock_gettime(CLOCK_MONOTONIC, &event->at), CUDA_SUCCESS;
 }
 CUresult cuEventSynchronize(CUevent event) {
     NEEDS_CONTEXT;
-    return CUDA_SUCCESS;
+    return event->captured ? wrong(CUDA_ERROR_CAPTURED_EVENT) : CUDA_SUCCESS;
 }
 CUresult cuEventElapsedTime(float* ms, CUevent start, CUevent end) {
     NEEDS_CONTEXT;
