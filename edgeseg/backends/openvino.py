@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from edgeseg.backends.remembered import cache_folder
-from edgeseg.backends.tensors import neutral_inputs, wrong_inputs
-from edgeseg.errors import BackendUnavailable, ModelError, SpecMismatch
+from edgeseg.backends.tensors import check_tensors, neutral_inputs, wrong_inputs
+from edgeseg.errors import BackendUnavailable, ModelError
 from edgeseg.file_lock import file_lock
-from edgeseg.model_file import ModelFile, mismatches
+from edgeseg.model_file import ModelFile
 from edgeseg.protocols import BackendInfo, Tensor, TensorInfo
 from edgeseg.spec import one_line
 
@@ -53,9 +53,7 @@ class OpenvinoBackend:
             file=str(model.path),
             sha256=model.sha256,
         )
-        found = mismatches(model.spec, self._info.inputs, self._info.outputs)
-        if found:
-            raise SpecMismatch(f"{model.path}: recipe and loaded graph differ: {'; '.join(found)}")
+        check_tensors(model.spec, self._info)
         self._names = [output.name for output in model.spec.outputs]
 
     @property

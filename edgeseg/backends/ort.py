@@ -9,10 +9,11 @@ from edgeseg.backends.options import GraphLevel as GraphLevel
 from edgeseg.backends.ort_session import CPU_ONLY, Provider, open_session, ort_errors, reason
 from edgeseg.backends.ort_session import GRAPH_LEVELS as GRAPH_LEVELS
 from edgeseg.backends.ort_session import tensor_info as tensor_info
+from edgeseg.backends.tensors import check_tensors
 from edgeseg.backends.tensors import neutral_inputs as neutral_inputs
 from edgeseg.backends.variant import file_for_cpu
-from edgeseg.errors import ModelError, SpecMismatch
-from edgeseg.model_file import ModelFile, mismatches
+from edgeseg.errors import ModelError
+from edgeseg.model_file import ModelFile
 from edgeseg.protocols import BackendInfo, Tensor
 
 
@@ -57,9 +58,7 @@ class OrtBackend:
             file=str(model.path),
             sha256=model.sha256,
         )
-        found = mismatches(model.spec, self._info.inputs, self._info.outputs)
-        if found:
-            raise SpecMismatch(f"{model.path}: recipe and loaded graph differ: {'; '.join(found)}")
+        check_tensors(model.spec, self._info)
         self._names = [output.name for output in model.spec.outputs]
 
     @property

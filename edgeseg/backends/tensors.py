@@ -1,4 +1,4 @@
-"""Input tensors of a network: constant ones to warm it up, and whether given ones fit."""
+"""Tensors of a network: whether they are its recipe's, constant ones to warm it up, wrong ones."""
 
 from __future__ import annotations
 
@@ -6,7 +6,17 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from edgeseg.errors import SpecMismatch
+from edgeseg.model_file import mismatches
 from edgeseg.protocols import BackendInfo, Tensor, TensorInfo
+from edgeseg.spec import ModelSpec
+
+
+def check_tensors(spec: ModelSpec, info: BackendInfo, loaded: str = "loaded graph") -> None:
+    """Raises SpecMismatch unless what a backend loaded is what the recipe says."""
+    found = mismatches(spec, info.inputs, info.outputs)
+    if found:
+        raise SpecMismatch(f"{info.file}: recipe and {loaded} differ: {'; '.join(found)}")
 
 
 def neutral_inputs(info: BackendInfo) -> dict[str, Tensor]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from edgeseg.backends.gpu import GpuBackend
 from edgeseg.backends.options import BackendOptions
+from edgeseg.backends.tensors import check_tensors
 from edgeseg.cuda import Driver, open_driver
 from edgeseg.engine.build import ensure_engine
 from edgeseg.engine.cache import EngineFile
@@ -18,8 +19,8 @@ from edgeseg.engine.library import load_library
 from edgeseg.engine.parse import is_out_of_memory
 from edgeseg.engine.request import EngineRequest, Progress
 from edgeseg.engine.runtime import OpenEngine, let_go, open_engine
-from edgeseg.errors import ModelError, SpecMismatch
-from edgeseg.model_file import ModelFile, mismatches
+from edgeseg.errors import ModelError
+from edgeseg.model_file import ModelFile
 from edgeseg.protocols import Backend, BackendInfo, TensorInfo
 from edgeseg.spec import ModelSpec
 
@@ -113,9 +114,7 @@ class TensorRtNetwork:
             file=str(file.path),
             sha256=file.manifest.engine_sha256,
         )
-        found = mismatches(spec, self._info.inputs, self._info.outputs)
-        if found:
-            raise SpecMismatch(f"{file.path}: recipe and engine differ: {'; '.join(found)}")
+        check_tensors(spec, self._info, "engine")
 
     @property
     def info(self) -> BackendInfo:
