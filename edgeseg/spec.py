@@ -53,6 +53,8 @@ int8-trt16: symmetric int8 for TensorRT, the rest FP32-typed or FP16-typed.
 """
 
 
+LEAST_SCORE = 0.05
+"""From which score on objects count for AP, as yolact and Mask R-CNN evaluate."""
 MOST_CLASSES = 255
 """Class numbers are bytes, and 255 in a label picture means not to be scored."""
 BACKGROUNDS = ("background", "__background__", "bg")

@@ -16,11 +16,9 @@ from edgeseg.ops.metrics import confusion_counts, iou_per_class
 from edgeseg.protocols import Backend, Tensor
 from edgeseg.segment import NetworkSegmenter
 from edgeseg.segment.decoders import Decoder, decoder_for
-from edgeseg.spec import ModelSpec
+from edgeseg.spec import LEAST_SCORE, ModelSpec
 from edgeseg.types import U8
 
-LEAST_SCORE = 0.05
-"""From which score on objects count for AP, as ``edgeseg eval`` has it."""
 CLASSES = 256
 AGREEMENT = "agreement IoU"
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from edgeseg.cli.build_tables import gate_table
+from edgeseg.cli.data_options import PAIRS, SOURCES, SPLIT, VOID
 from edgeseg.cli.progress import console, tell
 from edgeseg.errors import ModelError
 from edgeseg.report import check_report_path, write_json
@@ -31,14 +32,10 @@ def build(
     data: Path | None = typer.Option(
         None, "--data", metavar="DIR", help="Labelled pictures that decide, as of edgeseg eval."
     ),
-    split: str | None = typer.Option(None, "--split", help="Sub-folder or manifest split."),
-    source: list[str] = typer.Option([], "--source", help="Only pictures of this source."),
-    void: list[str] = typer.Option(
-        [], "--void", metavar="NAME|ID", help="A class of the labels that is not scored."
-    ),
-    pairs: list[str] = typer.Option(
-        [], "--map", metavar="DATA=MODEL", help="A class of the labels, as the model calls it."
-    ),
+    split: str | None = SPLIT,
+    source: list[str] = SOURCES,
+    void: list[str] = VOID,
+    pairs: list[str] = PAIRS,
     clip: Path | None = typer.Option(None, "--clip", metavar="VIDEO", help="Measures flicker."),
     max_drop: float | None = typer.Option(
         None, "--max-drop", help="Points that may be lost: 1.0, or 3.0 without --data."

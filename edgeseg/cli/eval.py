@@ -12,11 +12,13 @@ from rich.console import Console
 from rich.progress import Progress
 
 from edgeseg import __version__
+from edgeseg.cli.data_options import PAIRS, SOURCES, SPLIT, VOID
 from edgeseg.cli.eval_tables import tables, title_of
 from edgeseg.cli.progress import console, tell
 from edgeseg.config import ModelConfig, resolve
 from edgeseg.errors import ConfigError
 from edgeseg.report import SCHEMA, check_report_path, write_json
+from edgeseg.spec import LEAST_SCORE
 
 if TYPE_CHECKING:
     from edgeseg.assemble import Loaded
@@ -24,8 +26,6 @@ if TYPE_CHECKING:
     from edgeseg.model_file import ModelFile
 
 WORST = 24
-LEAST_SCORE = 0.05
-"""From which score on objects count for AP, as yolact and Mask R-CNN evaluate."""
 
 
 def evaluate(
@@ -39,14 +39,10 @@ def evaluate(
     precision: str | None = typer.Option(
         None, "--precision", help="auto, fp16 or int8: score that file instead of the model's own."
     ),
-    split: str | None = typer.Option(None, "--split", help="Sub-folder or manifest split."),
-    source: list[str] = typer.Option([], "--source", help="Only pictures of this source."),
-    void: list[str] = typer.Option(
-        [], "--void", metavar="NAME|ID", help="A class of the labels that is not scored."
-    ),
-    pairs: list[str] = typer.Option(
-        [], "--map", metavar="DATA=MODEL", help="A class of the labels, as the model calls it."
-    ),
+    split: str | None = SPLIT,
+    source: list[str] = SOURCES,
+    void: list[str] = VOID,
+    pairs: list[str] = PAIRS,
     json_path: str | None = typer.Option(None, "--json", metavar="R.json", help="Write figures."),
     worst: Path | None = typer.Option(
         None, "--worst", metavar="FILE.png", help=f"Draw the {WORST} worst pictures."

@@ -9,7 +9,8 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from tiny_onnx import GAIN, SIZE, tiny_model
+from backend_kit import expected, person, picture
+from tiny_onnx import SIZE, tiny_model
 
 from edgeseg.backends import BACKENDS, BackendOptions, open_backend
 from edgeseg.config import BackendName
@@ -17,19 +18,6 @@ from edgeseg.device import package_version
 from edgeseg.errors import ConfigError, ModelError
 from edgeseg.model_file import ModelFile, load_model
 from edgeseg.protocols import Backend, Tensor
-from edgeseg.types import F32
-
-
-def picture(level: int) -> dict[str, Tensor]:
-    return {"image": np.full((1, SIZE.height, SIZE.width, 3), level, np.uint8)}
-
-
-def expected(level: int) -> float:
-    return float(1 / (1 + np.exp(-GAIN * (level - 127.5))))
-
-
-def person(backend: Backend, level: int) -> F32:
-    return np.asarray(backend.infer(picture(level))["person"], np.float32)
 
 
 @pytest.fixture(scope="module")

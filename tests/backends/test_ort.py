@@ -12,27 +12,15 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from backend_kit import expected, person, picture
 from onnx import helper
-from tiny_onnx import GAIN, SIZE, embed, network, save, spec_for, tiny_model
+from tiny_onnx import SIZE, embed, network, save, spec_for, tiny_model
 
 from edgeseg.backends.ort import OrtBackend
 from edgeseg.backends.ort_session import CPU, GRAPH_LEVELS, Provider
 from edgeseg.errors import BackendUnavailable, ConfigError, ModelError, SpecMismatch
 from edgeseg.model_file import ModelFile, load_model, read_onnx
-from edgeseg.protocols import Backend, Tensor
-from edgeseg.types import F32
-
-
-def picture(level: int) -> dict[str, Tensor]:
-    return {"image": np.full((1, SIZE.height, SIZE.width, 3), level, np.uint8)}
-
-
-def expected(level: int) -> float:
-    return float(1 / (1 + np.exp(-GAIN * (level - 127.5))))
-
-
-def person(backend: Backend, level: int) -> F32:
-    return np.asarray(backend.infer(picture(level))["person"], np.float32)
+from edgeseg.protocols import Tensor
 
 
 @pytest.fixture(scope="module")
